@@ -1,0 +1,271 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	wire "github.com/miekg/dns"
+)
+
+// maxTTL is the longest TTL there is, in seconds (RFC 2181, section 8).
+const maxTTL = 1<<31 - 1
+
+// CanonicalName returns name in the form that this package uses: absolute, lower
+// case, no final dot, and only those characters escaped that need it (RFC 4343,
+// section 2.1). The root is ".". A name that DNS cannot carry (a label over 63
+// bytes, over 255 in all) is only lower-cased; NewRecordSet refuses it.
+func CanonicalName(name string) string {
+	buffer := make([]byte, 256)
+	if end, err := wire.PackDomainName(wire.Fqdn(name), buffer, 0, nil, false); err == nil {
+		if unpacked, _, err := wire.UnpackDomainName(buffer[:end], 0); err == nil {
+			name = unpacked
+		}
+	}
+	name = wire.Fqdn(strings.ToLower(name))
+	if name == "." {
+		return name
+	}
+	return name[:len(name)-1]
+}
+
+// Within reports whether name is zoneName itself or lies below it. Both must be
+// canonical.
+func Within(zoneName, name string) bool {
+	return wire.IsSubDomain(wire.Fqdn(zoneName), wire.Fqdn(name))
+}
+
+// NewRecordSet returns the canonical set with these records. The error says which
+// value is wrong, and is for people: it needs no further wrapping.
+func NewRecordSet(name, typ string, ttl uint32, data ...string) (RecordSet, error) {
+	return RecordSet{Key: Key{Name: name, Type: typ}, TTL: ttl, Data: data}.Canonical()
+}
+
+// Canonical returns s with canonical names, an upper-case type, and data that is
+// parsed, written in one way, sorted and free of repetitions. SetID and Native are
+// the service's and stay as they are. The error names the value that DNS cannot
+// carry.
+func (s RecordSet) Canonical() (RecordSet, error) {
+	records, err := s.Records()
+	if err != nil {
+		return RecordSet{}, err
+	}
+	s.Name = CanonicalName(s.Name)
+	s.Type = wire.Type(records[0].Header().Rrtype).String()
+	s.Data = dataOf(records)
+	return s, nil
+}
+
+// Records returns s as records of class IN with names in lower case. Every record
+// stands for one entry of Data. The error names the value that DNS cannot carry.
+func (s RecordSet) Records() ([]wire.RR, error) {
+	if _, ok := wire.IsDomainName(s.Name); !ok || s.Name == "" {
+		return nil, fmt.Errorf("name %q is not a domain name", s.Name)
+	}
+	if s.TTL > maxTTL {
+		return nil, fmt.Errorf("%s: ttl %d is above %d seconds", s.Key, s.TTL, maxTTL)
+	}
+	if len(s.Data) == 0 {
+		return nil, fmt.Errorf("%s: the set has no data", s.Key)
+	}
+	records := make([]wire.RR, 0, len(s.Data))
+	for _, data := range s.Data {
+		record, err := newRecord(s.Key, s.TTL, data)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+// newRecord parses one record's data.
+func newRecord(key Key, ttl uint32, data string) (wire.RR, error) {
+	bad := func(err error) error { return fmt.Errorf("%s: data %q: %w", key, data, err) }
+	typ := strings.ToUpper(key.Type)
+	if unanswerable(typ) {
+		return nil, bad(errors.New("no zone can hold this type"))
+	}
+	// Data is one line of a zone file; more would smuggle in further records.
+	if strings.ContainsAny(data, "\r\n") {
+		return nil, bad(errors.New("more than one line"))
+	}
+	line := strings.Join([]string{CanonicalName(key.Name) + ".", strconv.Itoa(int(ttl)), "IN", typ, data}, " ")
+	if CanonicalName(key.Name) == "." {
+		line = line[1:]
+	}
+	parser := wire.NewZoneParser(strings.NewReader(line+"\n"), "", "")
+	record, ok := parser.Next()
+	if err := parser.Err(); err != nil {
+		return nil, bad(parseCause(err))
+	}
+	if !ok || wire.Type(record.Header().Rrtype).String() != typ {
+		return nil, bad(errors.New("not one record of this type"))
+	}
+	record, err := canonicalRecord(record)
+	if err != nil {
+		return nil, bad(err)
+	}
+	return record, nil
+}
+
+// unanswerable reports whether typ is a question, a signature of a message or a
+// property of one, and never data in a zone (RFC 6895, section 3.1).
+func unanswerable(typ string) bool {
+	number, known := wire.StringToType[typ]
+	if !known {
+		return !strings.HasPrefix(typ, "TYPE") || typ == "TYPE0"
+	}
+	return number == wire.TypeNone || number == wire.TypeOPT || (number >= wire.TypeTKEY && number <= wire.TypeANY)
+}
+
+// parseCause strips the parser's position, which means nothing for a single line.
+func parseCause(err error) error {
+	var parse *wire.ParseError
+	if errors.As(err, &parse) && errors.Unwrap(parse) != nil {
+		return errors.Unwrap(parse)
+	}
+	return err
+}
+
+// canonicalRecord returns record as it looks after a journey over the wire, with
+// names in lower case where comparison ignores case (RFC 4034, section 6.2).
+func canonicalRecord(record wire.RR) (wire.RR, error) {
+	buffer := make([]byte, wire.Len(record)+1)
+	end, err := wire.PackRR(record, buffer, 0, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	record, _, err = wire.UnpackRR(buffer[:end], 0)
+	if err != nil {
+		return nil, err
+	}
+	record.Header().Name = strings.ToLower(record.Header().Name)
+	lowerData(record)
+	return record, nil
+}
+
+// lowerData puts the names inside record's data into lower case.
+func lowerData(record wire.RR) {
+	lower := func(names ...*string) {
+		for _, name := range names {
+			*name = strings.ToLower(*name)
+		}
+	}
+	switch r := record.(type) {
+	case *wire.NS:
+		lower(&r.Ns)
+	case *wire.CNAME:
+		lower(&r.Target)
+	case *wire.DNAME:
+		lower(&r.Target)
+	case *wire.PTR:
+		lower(&r.Ptr)
+	case *wire.MX:
+		lower(&r.Mx)
+	case *wire.SRV:
+		lower(&r.Target)
+	case *wire.SOA:
+		lower(&r.Ns, &r.Mbox)
+	case *wire.NAPTR:
+		lower(&r.Replacement)
+	case *wire.AFSDB:
+		lower(&r.Hostname)
+	case *wire.KX:
+		lower(&r.Exchanger)
+	case *wire.RP:
+		lower(&r.Mbox, &r.Txt)
+	case *wire.SVCB:
+		lower(&r.Target)
+	case *wire.HTTPS:
+		lower(&r.Target)
+	}
+}
+
+// dataOf returns the records' data as canonical text, sorted, each once.
+func dataOf(records []wire.RR) []string {
+	data := make([]string, 0, len(records))
+	for _, record := range records {
+		data = append(data, textOf(record))
+	}
+	slices.Sort(data)
+	return slices.Compact(data)
+}
+
+// textOf returns one record's data as text that parses to the same record. Where
+// the type's own notation does not survive parsing, it is the notation that works
+// for every type: \# LENGTH HEX (RFC 3597, section 5).
+func textOf(record wire.RR) string {
+	switch r := record.(type) {
+	case *wire.A:
+		return r.A.String()
+	case *wire.CNAME:
+		return r.Target
+	case *wire.NS:
+		return r.Ns
+	case *wire.RFC3597:
+		return genericText(r)
+	}
+	text := strings.TrimPrefix(record.String(), record.Header().String())
+	line := ". 0 IN " + wire.Type(record.Header().Rrtype).String() + " " + text
+	parser := wire.NewZoneParser(strings.NewReader(line+"\n"), "", "")
+	if again, ok := parser.Next(); ok && sameRecord(again, record) {
+		return text
+	}
+	var generic wire.RFC3597
+	if err := generic.ToRFC3597(record); err != nil {
+		return text
+	}
+	return genericText(&generic)
+}
+
+// sameRecord compares the data of two records byte by byte.
+func sameRecord(a, b wire.RR) bool {
+	var left, right wire.RFC3597
+	if left.ToRFC3597(a) != nil || right.ToRFC3597(b) != nil {
+		return false
+	}
+	return left.Rdata == right.Rdata
+}
+
+func genericText(record *wire.RFC3597) string {
+	return `\# ` + strconv.Itoa(len(record.Rdata)/2) + " " + record.Rdata
+}
+
+// Group gathers records into canonical sets, ordered by Key. Where the records of
+// a set have different TTLs, the lowest counts (RFC 2181, section 5.2). Names are
+// put into lower case; records must come from the wire or from Records.
+func Group(records []wire.RR) []RecordSet {
+	byKey := map[Key]*RecordSet{}
+	members := map[Key][]wire.RR{}
+	for _, record := range records {
+		record = wire.Copy(record)
+		lowerData(record)
+		header := record.Header()
+		key := Key{Name: CanonicalName(header.Name), Type: wire.Type(header.Rrtype).String()}
+		if set, ok := byKey[key]; ok {
+			set.TTL = min(set.TTL, header.Ttl)
+		} else {
+			byKey[key] = &RecordSet{Key: key, TTL: header.Ttl}
+		}
+		members[key] = append(members[key], record)
+	}
+	sets := make([]RecordSet, 0, len(byKey))
+	for key, set := range byKey {
+		set.Data = dataOf(members[key])
+		sets = append(sets, *set)
+	}
+	return Sorted(sets)
+}
+
+// withoutSerial returns a SOA record's data with the serial number, its third
+// field, blanked.
+func withoutSerial(data string) string {
+	fields := strings.Fields(data)
+	if len(fields) == 7 {
+		fields[2] = "-"
+	}
+	return strings.Join(fields, " ")
+}
