@@ -1,0 +1,148 @@
+package plan
+
+import v1 "crossfade.dev/api/v1alpha1"
+
+// A Balance is how one workload's capacity stands on the two sides.
+type Balance struct {
+	// Wanted is how many replicas the team wants in all.
+	Wanted int32
+	// Goal is how many of them are to stand in the target.
+	Goal int32
+	// MaxTotalPercent bounds both sides together, in percent of Wanted.
+	MaxTotalPercent int32
+
+	Source, Target Capacity
+}
+
+// Capacity is one side of a Balance.
+type Capacity struct {
+	// Spec is how many replicas the side is told to run.
+	Spec int32
+	// Ready is how many are ready, as the side's own controller last said.
+	Ready int32
+	// Settled is how many of the ready ones have been reachable from both sides
+	// for as long as the migration asks.
+	Settled int32
+	// Current is whether Ready and Settled speak of the Spec as it is now.
+	Current bool
+}
+
+// serving is what the side can be counted on for: pods above Spec are on their
+// way out.
+func (c Capacity) serving() int32 { return min(c.Spec, c.Settled) }
+
+// Bound is how many replicas both sides may have together: wanted × percent,
+// rounded up, and always room for one more than wanted.
+func Bound(wanted, maxTotalPercent int32) int32 {
+	return max((wanted*maxTotalPercent+99)/100, wanted+1)
+}
+
+// Share is how many of wanted replicas stand in the target at a share of percent.
+// A workload of one replica moves whole when the share is half or more.
+func Share(wanted, percent int32) int32 {
+	return (wanted*percent + 50) / 100
+}
+
+// Scale is what the two sides should be told to run next.
+type Scale struct {
+	Source, Target int32
+}
+
+// NextScale makes before it breaks: the receiving side grows within the bound,
+// and the giving side gives up only what the total can spare. It reports level
+// when both sides stand at the goal, are served by it, and nothing is on its way.
+func NextScale(b Balance) (next Scale, level bool) {
+	next = Scale{Source: b.Source.Spec, Target: b.Target.Spec}
+	goal := Scale{Source: b.Wanted - b.Goal, Target: b.Goal}
+
+	room := Bound(b.Wanted, b.MaxTotalPercent) - next.Source - next.Target
+	next.Source += grow(b.Source.Spec, goal.Source, &room)
+	next.Target += grow(b.Target.Spec, goal.Target, &room)
+
+	if !b.Source.Current || !b.Target.Current {
+		return next, false
+	}
+	spare := b.Source.serving() + b.Target.serving() - b.Wanted
+	next.Source -= shrink(b.Source, goal.Source, &spare)
+	next.Target -= shrink(b.Target, goal.Target, &spare)
+
+	level = next == goal && b.Source.Spec == goal.Source && b.Target.Spec == goal.Target &&
+		b.Source.serving() >= goal.Source && b.Target.serving() >= goal.Target
+	return next, level
+}
+
+// grow returns by how many replicas a side may grow towards its goal.
+func grow(spec, goal int32, room *int32) int32 {
+	step := max(0, min(goal-spec, *room))
+	*room -= step
+	return step
+}
+
+// shrink returns how many replicas a side may give up. Pods that are not ready are
+// no reason to give any up: they may be ready again before the write arrives.
+func shrink(c Capacity, goal int32, spare *int32) int32 {
+	step := max(0, min(c.Spec-goal, *spare))
+	*spare -= step
+	return step
+}
+
+// Percent is the part of the moving workloads' wanted capacity that serves from
+// the target, in percent, rounded down.
+func Percent(balances []Balance) int32 {
+	var wanted, target int64
+	for _, b := range balances {
+		wanted += int64(b.Wanted)
+		target += int64(min(b.Target.Ready, b.Target.Spec, b.Wanted))
+	}
+	if wanted == 0 {
+		return 0
+	}
+	return int32(target * 100 / wanted)
+}
+
+// A Standing is the durable record of one workload's capacity, kept in the
+// ledger: what is wanted, and what each side was told last and before that. A
+// replica count that is neither was set by someone else.
+type Standing struct {
+	Wanted int32 `json:"wanted"`
+	Source Told  `json:"source"`
+	Target Told  `json:"target"`
+}
+
+// Told is what one side was told to run: before the last write, and by it.
+type Told struct {
+	Was int32 `json:"was"`
+	Is  int32 `json:"is"`
+}
+
+// Known tells whether spec is a count that the engine wrote or is writing.
+func (t Told) Known(spec int32) bool { return spec == t.Was || spec == t.Is }
+
+// Tell is the record once the side is told a new count.
+func (t Told) Tell(spec, next int32) Told { return Told{Was: spec, Is: next} }
+
+// Observe takes up what teams changed meanwhile: a count on the writer's side
+// that the engine did not write is what the team now wants. Where an autoscaler
+// speaks for one side only, the other side's part is added.
+func (s Standing) Observe(writer v1.Side, source, target int32, autoscaled bool) Standing {
+	if !s.Source.Known(source) {
+		s.Wanted = wantedBy(writer == v1.Source, autoscaled, source, target, s.Wanted)
+		s.Source = Told{Was: source, Is: source}
+	}
+	if !s.Target.Known(target) {
+		s.Wanted = wantedBy(writer == v1.Target, autoscaled, target, source, s.Wanted)
+		s.Target = Told{Was: target, Is: target}
+	}
+	return s
+}
+
+func wantedBy(writes, autoscaled bool, here, there, wanted int32) int32 {
+	switch {
+	case autoscaled:
+		return here + there
+	case writes:
+		return here
+	default:
+		return wanted
+	}
+}

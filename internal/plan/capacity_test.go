@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+func TestNextScale(t *testing.T) {
+	steady := func(n int32) Capacity { return Capacity{Spec: n, Ready: n, Settled: n, Current: true} }
+	tests := []struct {
+		name  string
+		b     Balance
+		next  Scale
+		level bool
+	}{
+		{"one replica is doubled before it moves",
+			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(1), Target: steady(0)}, Scale{1, 1}, false},
+		{"one replica goes once the other serves",
+			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(1), Target: steady(1)}, Scale{0, 1}, false},
+		{"one replica has moved",
+			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(0), Target: steady(1)}, Scale{0, 1}, true},
+		{"eight grow by two at 125 percent",
+			Balance{Wanted: 8, Goal: 4, MaxTotalPercent: 125, Source: steady(8), Target: steady(0)}, Scale{8, 2}, false},
+		{"a pod that is ready but not settled is not counted on",
+			Balance{Wanted: 2, Goal: 1, MaxTotalPercent: 100, Source: steady(2),
+				Target: Capacity{Spec: 1, Ready: 1, Settled: 0, Current: true}}, Scale{2, 1}, false},
+		{"a status older than the spec gives nothing up",
+			Balance{Wanted: 2, Goal: 1, MaxTotalPercent: 100, Source: Capacity{Spec: 2, Ready: 2, Settled: 2},
+				Target: steady(1)}, Scale{2, 1}, false},
+		{"an unready source pod is not given up in place of a ready one",
+			Balance{Wanted: 3, Goal: 2, MaxTotalPercent: 125, Source: Capacity{Spec: 3, Ready: 2, Settled: 2, Current: true},
+				Target: steady(1)}, Scale{3, 1}, false},
+		{"nothing wanted is level",
+			Balance{Wanted: 0, Goal: 0, MaxTotalPercent: 125, Source: steady(0), Target: steady(0)}, Scale{0, 0}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			next, level := NextScale(tt.b)
+			if next != tt.next || level != tt.level {
+				t.Errorf("NextScale = %+v, level %v; want %+v, level %v", next, level, tt.next, tt.level)
+			}
+		})
+	}
+}
+
+// Property: from any reachable state, towards any goal and with pods that become
+// ready whenever they like, the serving total never falls below wanted, the told
+// total never exceeds the bound, and the goal is reached.
+func TestNextScaleKeepsCapacityWithinBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		wanted := rapid.Int32Range(0, 40).Draw(t, "wanted")
+		percent := rapid.Int32Range(100, 200).Draw(t, "maxTotal")
+		b := Balance{
+			Wanted: wanted, Goal: Share(wanted, rapid.Int32Range(0, 100).Draw(t, "share")), MaxTotalPercent: percent,
+			Source: Capacity{Spec: wanted, Ready: wanted, Settled: wanted, Current: true}, Target: Capacity{Current: true},
+		}
+		level := false
+		for i := 0; !level && i < 400; i++ {
+			var next Scale
+			next, level = NextScale(b)
+			settle(t, &b.Source, next.Source)
+			settle(t, &b.Target, next.Target)
+			if total := b.Source.Spec + b.Target.Spec; total > Bound(wanted, percent) {
+				t.Fatalf("step %d: %d replicas told, bound %d", i, total, Bound(wanted, percent))
+			}
+			if have := b.Source.serving() + b.Target.serving(); have < wanted {
+				t.Fatalf("step %d: %d of %d serve: %+v", i, have, wanted, b)
+			}
+		}
+		if !level {
+			t.Fatalf("not level after 400 steps: %+v", b)
+		}
+	})
+}
+
+// settle tells a side its new count and lets some of its pods become ready.
+func settle(t *rapid.T, c *Capacity, spec int32) {
+	c.Spec = spec
+	c.Ready = min(c.Ready, spec)
+	c.Settled = min(c.Settled, spec)
+	c.Ready += rapid.Int32Range(0, spec-c.Ready).Draw(t, "ready")
+	if rapid.Bool().Draw(t, "settled") {
+		c.Settled = c.Ready
+	}
+}
+
+func TestStandingObserve(t *testing.T) {
+	told := Standing{Wanted: 6, Source: Told{4, 3}, Target: Told{2, 3}}
+	tests := []struct {
+		name           string
+		writer         v1.Side
+		source, target int32
+		autoscaled     bool
+		want           int32
+	}{
+		{"our own last write", v1.Source, 3, 3, false, 6},
+		{"our write that did not arrive", v1.Source, 4, 2, false, 6},
+		{"the team scales on the writer's side", v1.Source, 10, 3, false, 10},
+		{"an autoscaler speaks for its side only", v1.Source, 5, 3, true, 8},
+		{"a change on the side that does not write changes nothing wanted", v1.Source, 3, 9, false, 6},
+		{"after the hand-over the target's side is believed", v1.Target, 3, 9, false, 9},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := told.Observe(tt.writer, tt.source, tt.target, tt.autoscaled).Wanted; got != tt.want {
+				t.Errorf("wanted = %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
