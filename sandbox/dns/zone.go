@@ -1,0 +1,125 @@
+package dns
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A held zone is one copy of a zone: its newest version, the journal that keeps
+// it, and what each of its servers shows of it.
+type heldZone struct {
+	Zone
+	now     func() time.Time
+	mu      sync.Mutex // orders updates; guards newest, journal, delays and every view
+	newest  *version
+	journal *journal
+	delays  *rand.Rand
+	views   map[netip.Addr]*view
+}
+
+// A view is the zone as one server shows it. A change reaches the primary at
+// once and the others after a delay, in order, as a zone transfer would bring it.
+type view struct {
+	shown   *version
+	coming  []arrival
+	primary bool
+}
+
+type arrival struct {
+	at      time.Time
+	version *version
+}
+
+func openZone(config Zone, dir string, seed uint64, now func() time.Time) (*heldZone, error) {
+	first, err := parseZone(config.Name, config.Records)
+	if err != nil {
+		return nil, fmt.Errorf("zone %s: %w", config.ID, err)
+	}
+	z := &heldZone{
+		Zone: config, now: now, newest: first, views: map[netip.Addr]*view{},
+		delays: seeded(seed, "delays of "+config.ID),
+	}
+	if dir != "" {
+		z.journal, z.newest, err = openJournal(dir, config.ID, first)
+		if err != nil {
+			return nil, fmt.Errorf("zone %s: %w", config.ID, err)
+		}
+	}
+	for i, server := range config.Servers {
+		z.views[server] = &view{shown: z.newest, primary: i == 0}
+	}
+	return z, nil
+}
+
+// at returns the version that server shows now.
+func (z *heldZone) at(server netip.Addr) *version {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	v := z.views[server]
+	now := z.now()
+	for len(v.coming) > 0 && !v.coming[0].at.After(now) {
+		v.shown, v.coming = v.coming[0].version, v.coming[1:]
+	}
+	return v.shown
+}
+
+// update does what an UPDATE message asks for, on disk first, and returns the
+// response code. A secondary passes updates on to the primary (RFC 2136 section
+// 6), so it does not matter which server was asked.
+func (z *heldZone) update(message *dns.Msg) (int, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	e, rcode := z.newest.apply(message)
+	if rcode != dns.RcodeSuccess {
+		return rcode, nil
+	}
+	changed := e.changed()
+	if len(changed) == 0 {
+		return dns.RcodeSuccess, nil
+	}
+	next := e.version(z.newest.number + 1)
+	if z.journal != nil {
+		if err := z.journal.record(next, changed); err != nil {
+			return dns.RcodeServerFailure, fmt.Errorf("zone %s: %w", z.ID, err)
+		}
+	}
+	z.newest = next
+	for _, server := range z.Servers {
+		z.publish(z.views[server], next)
+	}
+	return dns.RcodeSuccess, nil
+}
+
+func (z *heldZone) publish(v *view, next *version) {
+	if v.primary {
+		v.shown = next
+		return
+	}
+	at := z.now().Add(z.Delay.pick(z.delays))
+	if n := len(v.coming); n > 0 && v.coming[n-1].at.After(at) {
+		at = v.coming[n-1].at
+	}
+	v.coming = append(v.coming, arrival{at, next})
+}
+
+// pick returns a duration between the two ends.
+func (r Range) pick(random *rand.Rand) time.Duration {
+	if r.Max <= r.Min {
+		return r.Min
+	}
+	return r.Min + time.Duration(random.Int64N(int64(r.Max-r.Min)))
+}
+
+func (z *heldZone) close() error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.journal == nil {
+		return nil
+	}
+	return z.journal.close()
+}
