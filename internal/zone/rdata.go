@@ -53,7 +53,7 @@ func (s RecordSet) Canonical() (RecordSet, error) {
 		return RecordSet{}, err
 	}
 	s.Name = CanonicalName(s.Name)
-	s.Type = wire.Type(records[0].Header().Rrtype).String()
+	s.Type = strings.ToUpper(s.Type)
 	s.Data = dataOf(records)
 	return s, nil
 }
@@ -67,7 +67,7 @@ func (s RecordSet) Records() ([]wire.RR, error) {
 	if s.TTL > maxTTL {
 		return nil, fmt.Errorf("%s: ttl %d is above %d seconds", s.Key, s.TTL, maxTTL)
 	}
-	if len(s.Data) == 0 {
+	if len(s.Data) == 0 && s.Native == "" {
 		return nil, fmt.Errorf("%s: the set has no data", s.Key)
 	}
 	records := make([]wire.RR, 0, len(s.Data))

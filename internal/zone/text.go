@@ -39,7 +39,10 @@ func Parse(origin, text string) ([]RecordSet, error) {
 		return nil, fmt.Errorf("zone %s: %w", origin, err)
 	}
 	sets := Group(records)
-	return sets, checkAliases(origin, sets)
+	if err := checkAliases(origin, sets); err != nil {
+		return nil, err
+	}
+	return sets, nil
 }
 
 func belongs(origin string, key Key, record wire.RR) error {
