@@ -68,12 +68,7 @@ func (s *Service) RecordSets(ctx context.Context, zoneName string) ([]dns.Record
 		if !ok {
 			return dns.ErrNoZone
 		}
-		for _, name := range held {
-			for _, set := range name {
-				sets = append(sets, set.Clone())
-			}
-		}
-		sets = zone.Sorted(sets)
+		sets = held.sorted()
 		return nil
 	})
 	if err != nil {
@@ -157,6 +152,16 @@ func (s *Service) swap(zoneName string, swap dns.Swap) error {
 
 // A content holds a zone's sets by name and key.
 type content map[string]map[zone.Key]dns.RecordSet
+
+func (c content) sorted() []dns.RecordSet {
+	sets := make([]dns.RecordSet, 0, len(c))
+	for _, name := range c {
+		for _, set := range name {
+			sets = append(sets, set.Clone())
+		}
+	}
+	return zone.Sorted(sets)
+}
 
 func (c content) put(set dns.RecordSet) {
 	if c[set.Name] == nil {

@@ -61,3 +61,20 @@ func TestFaultAfterCallHidesWhatHappened(t *testing.T) {
 		t.Errorf("got %v, %v; want the set", sets, err)
 	}
 }
+
+func TestServersContract(t *testing.T) {
+	dnstest.RunServers(t, func(t *testing.T, zones ...dnstest.Held) (dns.Servers, []string, string) {
+		servers := &memory.Servers{Services: map[string]*memory.Service{}}
+		var addresses []string
+		for i, held := range zones {
+			service := new(memory.Service)
+			if err := service.Hold(held.Zone, slices.Concat(dnstest.Apex(t, held.Zone), held.Sets)); err != nil {
+				t.Fatal(err)
+			}
+			address := "server" + string(rune('1'+i))
+			servers.Services[address] = service
+			addresses = append(addresses, address)
+		}
+		return servers, addresses, "nobody"
+	})
+}
