@@ -2,7 +2,8 @@
 // updates, and caching resolvers of the kinds seen in the wild, all on loopback
 // addresses and in one process.
 //
-// A Config says what is served; Start serves it; Command is `sandbox dns`. Names
+// A Config says what is served; Start serves it; Command is `sandbox dns`, which
+// serves until its context ends. Names
 // inside the package are in lower case with the final dot.
 package dns
 
@@ -12,9 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -36,8 +34,7 @@ several kinds, over UDP and TCP on loopback addresses.
 
 Updates are kept in --dir and outlive any kill; --config gives a zone's content
 for the first start only.`,
-		Args:         cobra.NoArgs,
-		SilenceUsage: true,
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if example {
 				_, err := fmt.Fprint(command.OutOrStdout(), Example)
@@ -59,8 +56,6 @@ for the first start only.`,
 }
 
 func run(command *cobra.Command, config Config, dir, inspect string) error {
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
 	service, err := Start(config, dir, log)
 	if err != nil {
@@ -75,6 +70,6 @@ func run(command *cobra.Command, config Config, dir, inspect string) error {
 		go http.Serve(listener, service.Handler())
 	}
 	log.Info("names are served", "zones", len(config.Zones), "resolvers", len(config.Resolvers))
-	<-ctx.Done()
+	<-command.Context().Done()
 	return service.Close()
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"sigs.k8s.io/yaml"
+
+	"crossfade.dev/sandbox/delay"
 )
 
 // Config is everything that `sandbox dns` serves. README.md has an example.
@@ -46,7 +48,7 @@ type Zone struct {
 	// Servers hold the same data. The first one is the primary.
 	Servers []netip.Addr `json:"servers"`
 	// Delay is how long a change takes to reach each server but the first.
-	Delay Range `json:"delay,omitzero"`
+	Delay delay.Range `json:"delay,omitzero"`
 	// AuthorityNS adds the zone's NS set to the authority section of positive
 	// answers, as Route 53 and BIND do.
 	AuthorityNS bool `json:"authorityNS,omitempty"`
@@ -253,35 +255,4 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes what UnmarshalJSON reads.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).String())
-}
-
-// A Range is two durations with a dash between them, "0s-500ms", or one.
-type Range struct{ Min, Max time.Duration }
-
-// UnmarshalJSON reads "MIN-MAX", or one duration for both.
-func (r *Range) UnmarshalJSON(data []byte) error {
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return err
-	}
-	low, high, found := strings.Cut(text, "-")
-	if !found {
-		high = low
-	}
-	var err error
-	if r.Min, err = time.ParseDuration(low); err != nil {
-		return err
-	}
-	if r.Max, err = time.ParseDuration(high); err != nil {
-		return err
-	}
-	if r.Min < 0 || r.Max < r.Min {
-		return fmt.Errorf("range %q runs backwards", text)
-	}
-	return nil
-}
-
-// MarshalJSON writes what UnmarshalJSON reads.
-func (r Range) MarshalJSON() ([]byte, error) {
-	return json.Marshal(r.Min.String() + "-" + r.Max.String())
 }

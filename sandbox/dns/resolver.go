@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
+
+	"crossfade.dev/sandbox/delay"
 )
 
 // Limits of the work for one question, so that broken delegations end.
@@ -49,7 +51,7 @@ func newResolver(config Resolver, roots []netip.Addr, seed uint64, send exchange
 	return &resolver{
 		Resolver: config, rule: nsRules[config.Kind], roots: roots, exchange: send, now: now,
 		cache: newCache(), counts: newServerCounts(), log: slog.Default(),
-		random: seeded(seed, "resolver "+config.Address.String()),
+		random: delay.Random(seed, "resolver "+config.Address.String()),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"crossfade.dev/sandbox/address"
+	"crossfade.dev/sandbox/delay"
 )
 
 // queryTimeout is how long a resolver waits for one server.
@@ -84,7 +85,7 @@ func (s *Service) authority(server netip.Addr) *authority {
 	}
 	a = &authority{
 		address: server, zones: map[string]*heldZone{}, keys: map[string]Key{}, counts: newServerCounts(),
-		log: s.log.With("server", server), order: seeded(s.config.Seed, "order at "+server.String()),
+		log: s.log.With("server", server), order: delay.Random(s.config.Seed, "order at "+server.String()),
 	}
 	for _, key := range s.config.Keys {
 		a.keys[key.Name] = key

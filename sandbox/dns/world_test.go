@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"crossfade.dev/sandbox/delay"
 )
 
 // A world is a few zones on servers that are called instead of being sent to, and
@@ -44,7 +46,7 @@ func newWorld(t *testing.T, zones ...Zone) *world {
 			if w.servers[server] == nil {
 				w.servers[server] = &authority{
 					address: server, zones: map[string]*heldZone{}, counts: newServerCounts(),
-					log: slog.New(slog.DiscardHandler), order: seeded(1, server.String()),
+					log: slog.New(slog.DiscardHandler), order: delay.Random(1, server.String()),
 				}
 			}
 			w.servers[server].zones[zone.Name] = held

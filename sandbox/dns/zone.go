@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"crossfade.dev/sandbox/delay"
 )
 
 // A held zone is one copy of a zone: its newest version, the journal that keeps
@@ -42,7 +44,7 @@ func openZone(config Zone, dir string, seed uint64, now func() time.Time) (*held
 	}
 	z := &heldZone{
 		Zone: config, now: now, newest: first, views: map[netip.Addr]*view{},
-		delays: seeded(seed, "delays of "+config.ID),
+		delays: delay.Random(seed, "delays of "+config.ID),
 	}
 	if dir != "" {
 		z.journal, z.newest, err = openJournal(dir, config.ID, first)
@@ -100,19 +102,11 @@ func (z *heldZone) publish(v *view, next *version) {
 		v.shown = next
 		return
 	}
-	at := z.now().Add(z.Delay.pick(z.delays))
+	at := z.now().Add(z.Delay.Draw(z.delays))
 	if n := len(v.coming); n > 0 && v.coming[n-1].at.After(at) {
 		at = v.coming[n-1].at
 	}
 	v.coming = append(v.coming, arrival{at, next})
-}
-
-// pick returns a duration between the two ends.
-func (r Range) pick(random *rand.Rand) time.Duration {
-	if r.Max <= r.Min {
-		return r.Min
-	}
-	return r.Min + time.Duration(random.Int64N(int64(r.Max-r.Min)))
 }
 
 func (z *heldZone) close() error {
