@@ -1,0 +1,330 @@
+package ingress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A protocol is what a pod's port speaks.
+type protocol string
+
+// The protocols of pods' ports.
+const (
+	http1    protocol = "http"
+	h2c      protocol = "h2c" // HTTP/2 without TLS, which is what gRPC servers speak
+	https    protocol = "https"
+	grpcsTLS protocol = "grpcs"
+)
+
+const (
+	// idleLife is shorter than the idle timeout of common servers (Node.js closes
+	// after 5 s), so that a pod's close does not cross a request on its way.
+	idleLife = 4 * time.Second
+	// idleMargin is kept from the timeout that a pod itself announces in Keep-Alive.
+	idleMargin = time.Second
+	// maxIdle is how many idle connections to one port of one pod are kept.
+	maxIdle = 128
+	// dialTimeout bounds the wait for a pod to accept a connection.
+	dialTimeout = time.Second
+	// answerTimeout bounds the wait for the first byte of an answer (nginx: 60 s).
+	answerTimeout = 60 * time.Second
+)
+
+// A pool holds the connections to one port of one pod. It is safe for concurrent
+// use.
+//
+// It is built on http.ClientConn, not on http.Transport's own pool, because that
+// sends an idempotent request again when a reused connection breaks: what reached
+// a pod must not reach it, or another, a second time.
+type pool struct {
+	address   string // on this machine
+	scheme    string
+	transport *http.Transport
+	opened    func() // told of each new connection
+
+	mu      sync.Mutex
+	idle    []*upstream // HTTP/1.1, oldest first
+	shared  []*upstream // HTTP/2
+	retired bool
+}
+
+// An upstream is one connection to a pod.
+type upstream struct {
+	*http.ClientConn
+	socket *countingConn
+	multi  bool // HTTP/2: many requests at once
+	since  time.Time
+	life   time.Duration
+	listed bool // in idle or shared; guarded by the pool's mu
+}
+
+// errDial wraps what went wrong before anything was sent to a pod.
+var errDial = errors.New("could not connect")
+
+func newPool(address string, speaks protocol, opened func()) *pool {
+	p := &pool{address: address, scheme: "http", opened: opened}
+	protocols := new(http.Protocols)
+	switch speaks {
+	case h2c:
+		protocols.SetUnencryptedHTTP2(true)
+	case grpcsTLS:
+		protocols.SetHTTP2(true)
+		p.scheme = "https"
+	case https:
+		protocols.SetHTTP1(true)
+		p.scheme = "https"
+	default:
+		protocols.SetHTTP1(true)
+	}
+	p.transport = &http.Transport{
+		Protocols:             protocols,
+		DisableCompression:    true,
+		ResponseHeaderTimeout: answerTimeout,
+		DialContext:           dial,
+		// Pods' certificates are for names that the ingress does not know.
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}
+	return p
+}
+
+// dialled carries the socket out of http.Transport, which hides it.
+type dialled struct{}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	socket, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	counting := &countingConn{Conn: socket}
+	if out, asked := ctx.Value(dialled{}).(*atomic.Pointer[countingConn]); asked {
+		out.Store(counting)
+	}
+	return counting, nil
+}
+
+// countingConn counts what was written, to know whether a pod can have seen
+// anything of a request.
+type countingConn struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func (c *countingConn) Write(data []byte) (int, error) {
+	n, err := c.Conn.Write(data)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// send makes one attempt at a request. sent is whether the pod may have seen
+// anything of it; if not, another pod may be tried.
+func (p *pool) send(request *http.Request) (response *http.Response, sent bool, err error) {
+	conn, err := p.take(request.Context())
+	if err != nil {
+		return nil, false, errors.Join(errDial, err)
+	}
+	before := conn.socket.written.Load()
+	body := watch(request)
+	response, err = conn.RoundTrip(request)
+	if err != nil {
+		wrote := conn.socket.written.Load() != before || conn.multi
+		conn.Close()
+		return nil, wrote || body.touched(), err
+	}
+	if timeout, announced := announcedTimeout(response); announced {
+		p.mu.Lock()
+		conn.life = max(0, min(idleLife, timeout-idleMargin))
+		p.mu.Unlock()
+	}
+	return response, true, nil
+}
+
+// take returns a connection with room for one request: the one that was idle for
+// the shortest time, or a new one.
+func (p *pool) take(ctx context.Context) (*upstream, error) {
+	for {
+		conn := p.pick()
+		if conn == nil {
+			return p.open(ctx)
+		}
+		if conn.Err() == nil && conn.Reserve() == nil {
+			return conn, nil
+		}
+	}
+}
+
+// pick takes a candidate off the lists. HTTP/2 connections stay listed while they
+// have room.
+func (p *pool) pick() *upstream {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		conn := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		conn.listed = false
+		if now.Sub(conn.since) < conn.life {
+			return conn
+		}
+		go conn.Close()
+	}
+	for len(p.shared) > 0 {
+		conn := p.shared[0]
+		if conn.Err() == nil && conn.Available() > 0 {
+			return conn
+		}
+		p.shared = p.shared[1:]
+		conn.listed = false
+	}
+	return nil
+}
+
+func (p *pool) open(ctx context.Context) (*upstream, error) {
+	var socket atomic.Pointer[countingConn]
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialled{}, &socket), 2*dialTimeout)
+	defer cancel()
+	client, err := p.transport.NewClientConn(ctx, p.scheme, p.address)
+	if err != nil {
+		return nil, err
+	}
+	conn := &upstream{ClientConn: client, socket: socket.Load(), life: idleLife}
+	conn.multi = client.Available() > 1
+	if err := client.Reserve(); err != nil {
+		client.Close()
+		return nil, err
+	}
+	p.opened()
+	client.SetStateHook(func(*http.ClientConn) { p.changed(conn) })
+	if conn.multi {
+		p.changed(conn)
+	}
+	return conn, nil
+}
+
+// changed puts a connection that has room onto its list, and takes one that broke
+// off it. It runs whenever a request ends.
+func (p *pool) changed(conn *upstream) {
+	broken := conn.Err() != nil
+	room := conn.Available() > 0
+	free := conn.InFlight() == 0
+	surplus := false
+	p.mu.Lock()
+	conn.since = time.Now()
+	switch {
+	case broken:
+		p.unlist(conn)
+	case p.retired:
+		p.unlist(conn)
+		surplus = free
+	case room && !conn.listed && conn.multi:
+		conn.listed = true
+		p.shared = append(p.shared, conn)
+	case room && !conn.listed && len(p.idle) >= maxIdle:
+		surplus = true
+	case room && !conn.listed:
+		conn.listed = true
+		p.idle = append(p.idle, conn)
+	}
+	p.mu.Unlock()
+	if surplus {
+		go conn.Close() // Close runs this hook again
+	}
+}
+
+// unlist takes conn off its list; the caller holds mu.
+func (p *pool) unlist(conn *upstream) {
+	if !conn.listed {
+		return
+	}
+	conn.listed = false
+	list := &p.idle
+	if conn.multi {
+		list = &p.shared
+	}
+	for i, other := range *list {
+		if other == conn {
+			*list = append((*list)[:i:i], (*list)[i+1:]...)
+			return
+		}
+	}
+}
+
+// expire closes what was idle for longer than its life.
+func (p *pool) expire(now time.Time) {
+	p.mu.Lock()
+	var old, idle, shared []*upstream
+	for _, conn := range p.idle {
+		if now.Sub(conn.since) >= conn.life {
+			conn.listed = false
+			old = append(old, conn)
+		} else {
+			idle = append(idle, conn)
+		}
+	}
+	for _, conn := range p.shared {
+		if now.Sub(conn.since) >= conn.life && conn.InFlight() == 0 {
+			conn.listed = false
+			old = append(old, conn)
+		} else {
+			shared = append(shared, conn)
+		}
+	}
+	p.idle, p.shared = idle, shared
+	p.mu.Unlock()
+	for _, conn := range old {
+		conn.Close()
+	}
+}
+
+// retire closes idle connections now and the others when they become idle. A
+// retired pool can still be used by who holds it.
+func (p *pool) retire() {
+	p.mu.Lock()
+	p.retired = true
+	idle := p.idle
+	var busy []*upstream
+	for _, conn := range p.shared {
+		if conn.InFlight() == 0 {
+			idle = append(idle, conn)
+		} else {
+			busy = append(busy, conn)
+		}
+	}
+	for _, conn := range idle {
+		conn.listed = false
+	}
+	p.idle, p.shared = nil, busy
+	p.mu.Unlock()
+	for _, conn := range idle {
+		conn.Close()
+	}
+}
+
+// revive undoes retire for a pod that came back.
+func (p *pool) revive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retired = false
+}
+
+// announcedTimeout reads "Keep-Alive: timeout=5", in which a server says after how
+// many idle seconds it closes.
+func announcedTimeout(response *http.Response) (time.Duration, bool) {
+	for part := range strings.SplitSeq(response.Header.Get("Keep-Alive"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if !strings.EqualFold(name, "timeout") {
+			continue
+		}
+		seconds, err := strconv.Atoi(strings.Trim(value, `"`))
+		return time.Duration(seconds) * time.Second, err == nil
+	}
+	return 0, false
+}
