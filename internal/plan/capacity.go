@@ -1,13 +1,18 @@
 package plan
 
-import v1 "crossfade.dev/api/v1alpha1"
+import (
+	"time"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
 
 // A Balance is how one workload's capacity stands on the two sides.
 type Balance struct {
 	// Wanted is how many replicas the team wants in all.
 	Wanted int32
-	// Goal is how many of them are to stand in the target.
-	Goal int32
+	// Goal is what either side is to run in the end. Together it is Wanted, or more
+	// where pods are warmed.
+	Goal Scale
 	// MaxTotalPercent bounds both sides together, in percent of Wanted.
 	MaxTotalPercent int32
 
@@ -37,12 +42,6 @@ func Bound(wanted, maxTotalPercent int32) int32 {
 	return max((wanted*maxTotalPercent+99)/100, wanted+1)
 }
 
-// Share is how many of wanted replicas stand in the target at a share of percent.
-// A workload of one replica moves whole when the share is half or more.
-func Share(wanted, percent int32) int32 {
-	return (wanted*percent + 50) / 100
-}
-
 // Scale is what the two sides should be told to run next.
 type Scale struct {
 	Source, Target int32
@@ -53,7 +52,7 @@ type Scale struct {
 // when both sides stand at the goal, are served by it, and nothing is on its way.
 func NextScale(b Balance) (next Scale, level bool) {
 	next = Scale{Source: b.Source.Spec, Target: b.Target.Spec}
-	goal := Scale{Source: b.Wanted - b.Goal, Target: b.Goal}
+	goal := b.Goal
 
 	room := Bound(b.Wanted, b.MaxTotalPercent) - next.Source - next.Target
 	next.Source += grow(b.Source.Spec, goal.Source, &room)
@@ -86,6 +85,18 @@ func shrink(c Capacity, goal int32, spare *int32) int32 {
 	return step
 }
 
+// Split is the goal at which percent of wanted replicas stand in the target.
+func Split(wanted, percent int32) Scale {
+	target := (wanted*percent + 50) / 100
+	return Scale{Source: wanted - target, Target: target}
+}
+
+// Warm is the goal at which the source keeps all, and some pods stand by in the
+// target, as many as the bound has room for.
+func Warm(wanted, pods, maxTotalPercent int32) Scale {
+	return Scale{Source: wanted, Target: min(pods, wanted, Bound(wanted, maxTotalPercent)-wanted)}
+}
+
 // Percent is the part of the moving workloads' wanted capacity that serves from
 // the target, in percent, rounded down.
 func Percent(balances []Balance) int32 {
@@ -100,6 +111,16 @@ func Percent(balances []Balance) int32 {
 	return int32(target * 100 / wanted)
 }
 
+// Floor is the least replicas that a side's autoscaler may go down to while the
+// side runs part of the wanted replicas: the same part of the team's own minimum,
+// and at least one, because zero would switch the autoscaler off.
+func Floor(minimum, wanted, part int32) int32 {
+	if wanted <= 0 {
+		return max(1, minimum)
+	}
+	return max(1, (minimum*part+wanted-1)/wanted)
+}
+
 // A Standing is the durable record of one workload's capacity, kept in the
 // ledger: what is wanted, and what each side was told last and before that. A
 // replica count that is neither was set by someone else.
@@ -107,6 +128,15 @@ type Standing struct {
 	Wanted int32 `json:"wanted"`
 	Source Told  `json:"source"`
 	Target Told  `json:"target"`
+	// Asked is when the target was last told to run more.
+	Asked time.Time `json:"asked,omitzero"`
+	// Quarantined is true once the target did not bring the workload up in time.
+	Quarantined bool `json:"quarantined,omitempty"`
+}
+
+// Stand is the standing of a workload that nobody was told anything about.
+func Stand(source, target int32) Standing {
+	return Standing{Wanted: source, Source: Told{source, source}, Target: Told{target, target}}
 }
 
 // Told is what one side was told to run: before the last write, and by it.

@@ -17,24 +17,26 @@ func TestNextScale(t *testing.T) {
 		level bool
 	}{
 		{"one replica is doubled before it moves",
-			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(1), Target: steady(0)}, Scale{1, 1}, false},
+			Balance{Wanted: 1, Goal: Scale{0, 1}, MaxTotalPercent: 125, Source: steady(1), Target: steady(0)}, Scale{1, 1}, false},
 		{"one replica goes once the other serves",
-			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(1), Target: steady(1)}, Scale{0, 1}, false},
+			Balance{Wanted: 1, Goal: Scale{0, 1}, MaxTotalPercent: 125, Source: steady(1), Target: steady(1)}, Scale{0, 1}, false},
 		{"one replica has moved",
-			Balance{Wanted: 1, Goal: 1, MaxTotalPercent: 125, Source: steady(0), Target: steady(1)}, Scale{0, 1}, true},
+			Balance{Wanted: 1, Goal: Scale{0, 1}, MaxTotalPercent: 125, Source: steady(0), Target: steady(1)}, Scale{0, 1}, true},
 		{"eight grow by two at 125 percent",
-			Balance{Wanted: 8, Goal: 4, MaxTotalPercent: 125, Source: steady(8), Target: steady(0)}, Scale{8, 2}, false},
+			Balance{Wanted: 8, Goal: Scale{4, 4}, MaxTotalPercent: 125, Source: steady(8), Target: steady(0)}, Scale{8, 2}, false},
 		{"a pod that is ready but not settled is not counted on",
-			Balance{Wanted: 2, Goal: 1, MaxTotalPercent: 100, Source: steady(2),
+			Balance{Wanted: 2, Goal: Scale{1, 1}, MaxTotalPercent: 100, Source: steady(2),
 				Target: Capacity{Spec: 1, Ready: 1, Settled: 0, Current: true}}, Scale{2, 1}, false},
 		{"a status older than the spec gives nothing up",
-			Balance{Wanted: 2, Goal: 1, MaxTotalPercent: 100, Source: Capacity{Spec: 2, Ready: 2, Settled: 2},
+			Balance{Wanted: 2, Goal: Scale{1, 1}, MaxTotalPercent: 100, Source: Capacity{Spec: 2, Ready: 2, Settled: 2},
 				Target: steady(1)}, Scale{2, 1}, false},
 		{"an unready source pod is not given up in place of a ready one",
-			Balance{Wanted: 3, Goal: 2, MaxTotalPercent: 125, Source: Capacity{Spec: 3, Ready: 2, Settled: 2, Current: true},
+			Balance{Wanted: 3, Goal: Scale{1, 2}, MaxTotalPercent: 125, Source: Capacity{Spec: 3, Ready: 2, Settled: 2, Current: true},
 				Target: steady(1)}, Scale{3, 1}, false},
+		{"a warm pod stands by while the source keeps all",
+			Balance{Wanted: 3, Goal: Warm(3, 1, 125), MaxTotalPercent: 125, Source: steady(3), Target: steady(0)}, Scale{3, 1}, false},
 		{"nothing wanted is level",
-			Balance{Wanted: 0, Goal: 0, MaxTotalPercent: 125, Source: steady(0), Target: steady(0)}, Scale{0, 0}, true},
+			Balance{Wanted: 0, Goal: Scale{0, 0}, MaxTotalPercent: 125, Source: steady(0), Target: steady(0)}, Scale{0, 0}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,7 +56,7 @@ func TestNextScaleKeepsCapacityWithinBounds(t *testing.T) {
 		wanted := rapid.Int32Range(0, 40).Draw(t, "wanted")
 		percent := rapid.Int32Range(100, 200).Draw(t, "maxTotal")
 		b := Balance{
-			Wanted: wanted, Goal: Share(wanted, rapid.Int32Range(0, 100).Draw(t, "share")), MaxTotalPercent: percent,
+			Wanted: wanted, Goal: Split(wanted, rapid.Int32Range(0, 100).Draw(t, "share")), MaxTotalPercent: percent,
 			Source: Capacity{Spec: wanted, Ready: wanted, Settled: wanted, Current: true}, Target: Capacity{Current: true},
 		}
 		level := false
