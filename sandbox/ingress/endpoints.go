@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"crossfade.dev/sandbox/address"
 )
@@ -81,14 +81,13 @@ func (d *directory) backend(key backendKey) *backend {
 	return b
 }
 
-// keep drops the backends that nothing refers to any more.
-func (d *directory) keep(wanted map[backendKey]bool) {
+// expire closes the connections to pods that were idle for too long.
+func (d *directory) expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, b := range d.backends {
-		if !wanted[key] {
-			b.replace(nil)
-			delete(d.backends, key)
+	for _, b := range d.backends {
+		for _, e := range *b.usable.Load() {
+			e.pool.expire(d.now())
 		}
 	}
 }
@@ -183,7 +182,7 @@ func (b *backend) replace(next []*endpoint) {
 func servicePort(service *corev1.Service, wanted string) *corev1.ServicePort {
 	for i := range service.Spec.Ports {
 		port := &service.Spec.Ports[i]
-		if port.Name == wanted || intstr.FromInt32(port.Port).String() == wanted {
+		if port.Name == wanted || strconv.Itoa(int(port.Port)) == wanted {
 			return port
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"maps"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/ptr"
 )
 
 // relistAfter is the pause between attempts to reach an API server that is away.
@@ -18,8 +18,13 @@ import (
 // that long after its return.
 const relistAfter = 250 * time.Millisecond
 
+type object interface {
+	runtime.Object
+	metav1.Object
+}
+
 // A change is one object's new state: created, changed, or gone.
-type change[T runtime.Object] struct {
+type change[T object] struct {
 	name   string // namespace/name
 	object T
 	gone   bool
@@ -29,22 +34,14 @@ type change[T runtime.Object] struct {
 
 // A feed tells of every change of the objects of one type, once for each version.
 // What it last knew stays known while the API server is away.
-type feed[T interface {
-	comparable
-	runtime.Object
-	metav1.Object
-}] struct {
+type feed[T object] struct {
 	tell   func(change[T])
 	synced chan struct{} // closed after the first list was told
 	known  map[string]T
 	listed bool
 }
 
-func newFeed[T interface {
-	comparable
-	runtime.Object
-	metav1.Object
-}](tell func(change[T])) *feed[T] {
+func newFeed[T object](tell func(change[T])) *feed[T] {
 	return &feed[T]{tell: tell, synced: make(chan struct{}), known: map[string]T{}}
 }
 
@@ -111,23 +108,21 @@ func (f *feed[T]) drop(name string, object T) {
 	f.tell(change[T]{name: name, object: object, gone: true})
 }
 
-// watched is the list and watch of one kind in every namespace, in the form that
-// typed clients have them.
-type watched[L runtime.Object] struct {
-	list  func(context.Context, metav1.ListOptions) (L, error)
-	watch cache.WatchFuncWithContext
-}
-
-// source makes a ListerWatcher of a kind. fields selects, as in "type=x".
-func source[L runtime.Object](kind watched[L], fields string) cache.ListerWatcher {
-	return &cache.ListWatch{
+// source lists and watches one kind of object in every namespace. fields selects,
+// as in "type=kubernetes.io/tls".
+func source[L runtime.Object](
+	client kubernetes.Interface, fields string,
+	list func(context.Context, metav1.ListOptions) (L, error),
+	follow func(context.Context, metav1.ListOptions) (watch.Interface, error),
+) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.FieldSelector = fields
-			return kind.list(ctx, options)
+			return list(ctx, options)
 		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watchInterface, error) {
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.FieldSelector = fields
-			return kind.watch(ctx, options)
+			return follow(ctx, options)
 		},
-	}
+	}, client)
 }

@@ -132,7 +132,7 @@ func (p *pool) send(request *http.Request) (response *http.Response, sent bool, 
 		return nil, false, errors.Join(errDial, err)
 	}
 	before := conn.socket.written.Load()
-	body := watch(request)
+	body := watchBody(request)
 	response, err = conn.RoundTrip(request)
 	if err != nil {
 		wrote := conn.socket.written.Load() != before || conn.multi
@@ -306,13 +306,6 @@ func (p *pool) retire() {
 	for _, conn := range idle {
 		conn.Close()
 	}
-}
-
-// revive undoes retire for a pod that came back.
-func (p *pool) revive() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.retired = false
 }
 
 // announcedTimeout reads "Keep-Alive: timeout=5", in which a server says after how

@@ -26,6 +26,7 @@ type proxy struct {
 	now      func() time.Time
 	log      *slog.Logger
 	draining atomic.Bool
+	running  sync.WaitGroup
 	reverse  httputil.ReverseProxy
 }
 
@@ -54,6 +55,8 @@ type visitKey struct{}
 
 // ServeHTTP serves one request of a client.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	p.running.Add(1)
+	defer p.running.Done()
 	began := p.now()
 	v := &visit{}
 	v.host, v.backend = p.table.Load().match(request.Host, request.URL.Path)
@@ -77,6 +80,19 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	p.reverse.ServeHTTP(seen, request.WithContext(context.WithValue(request.Context(), visitKey{}, v)))
+}
+
+// wait returns when no request is under way, or ctx ends.
+func (p *proxy) wait(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
 }
 
 // rewrite prepares the request that goes to the pod. The ingress is the edge, so
@@ -215,8 +231,8 @@ type watchedBody struct {
 	read atomic.Bool
 }
 
-// watch puts a watchedBody around the request's body, once.
-func watch(request *http.Request) *watchedBody {
+// watchBody puts a watchedBody around the request's body, once.
+func watchBody(request *http.Request) *watchedBody {
 	if request.Body == nil || request.Body == http.NoBody {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	netv1 "k8s.io/api/networking/v1"
@@ -69,7 +70,7 @@ func (t *table) addRules(ingress *netv1.Ingress, backendFor func(backendKey) *ba
 		}
 		port := b.Service.Port.Name
 		if port == "" {
-			port = portText(b.Service.Port.Number)
+			port = strconv.Itoa(int(b.Service.Port.Number))
 		}
 		return backendFor(backendKey{ingress.Namespace + "/" + b.Service.Name, port, speaks})
 	}

@@ -1,0 +1,331 @@
+package ingress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	netv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"crossfade.dev/sandbox/address"
+	"crossfade.dev/sandbox/delay"
+)
+
+const (
+	// gather is how long changes are collected before a new table is made.
+	gather = 10 * time.Millisecond
+	// sweep is how often idle connections to pods are looked at.
+	sweep = 250 * time.Millisecond
+	// clientIdle is longer than the idle timeout of common clients (Go: 90 s), so
+	// that they close first, and no request crosses a close.
+	clientIdle = 3 * time.Minute
+)
+
+// Options is what Run needs to know.
+type Options struct {
+	Cluster       int // 1 to 99; decides the addresses
+	Client        kubernetes.Interface
+	Seed          uint64
+	AddressDelay  delay.Range // until an Ingress or a Service has its address
+	EndpointDelay delay.Range // until a change of an EndpointSlice takes effect
+	Metrics       string      // address for /metrics and /healthz; none if empty
+	Dir           string      // keeps addresses and the certificate authority
+	// Drain is for how long new requests are still taken after the end has begun,
+	// each answered with "Connection: close"; DrainLimit is when those under way are
+	// cut.
+	Drain, DrainLimit time.Duration
+	Log               *slog.Logger
+}
+
+// An edge is where a cluster's clients enter: its Ingresses and load balancers.
+type edge struct {
+	Options
+	metrics      *metrics
+	directory    *directory
+	certificates *certificates
+	balancers    *balancers
+	statuses     *statuses
+	queue        *queue
+	proxy        *proxy
+	table        atomic.Pointer[table]
+	changed      chan struct{}  // a new table is needed
+	drawn        map[string]int // delays drawn for each EndpointSlice
+
+	mu        sync.Mutex // guards ingresses
+	ingresses map[string]*netv1.Ingress
+}
+
+// Run serves the Ingresses and LoadBalancer Services of a cluster until ctx ends,
+// and then drains. It listens when it has seen the whole cluster once; from then
+// on, it does not depend on the API server being there.
+func Run(ctx context.Context, options Options) error {
+	e, err := newEdge(ctx, options)
+	if err != nil {
+		return err
+	}
+	if e.Metrics != "" {
+		stop, err := e.serveMetrics()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	if err := e.follow(ctx); err != nil {
+		return nil // ended before the API server was reached
+	}
+	return e.serve(ctx)
+}
+
+func newEdge(ctx context.Context, options Options) (*edge, error) {
+	if err := os.MkdirAll(options.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	book, err := openAddresses(options.Cluster, options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &edge{
+		Options: options, metrics: newMetrics(), queue: newQueue(ctx), changed: make(chan struct{}, 1),
+		drawn: map[string]int{}, ingresses: map[string]*netv1.Ingress{},
+	}
+	e.table.Store(&table{})
+	if e.certificates, err = newCertificates(&e.table, options.Dir); err != nil {
+		return nil, err
+	}
+	e.directory = newDirectory(time.Now, func(pod *endpoint) {
+		e.metrics.pods.WithLabelValues(network(pod.pod.Addr().AsSlice())).Inc()
+	})
+	e.statuses = &statuses{
+		client: options.Client, queue: e.queue, log: options.Log, seed: options.Seed, wait: options.AddressDelay,
+		served: ingressAddress(options.Cluster), due: map[types.UID]time.Time{},
+	}
+	e.balancers = &balancers{
+		directory: e.directory, addresses: book, statuses: e.statuses, metrics: e.metrics, queue: e.queue,
+		now: time.Now, log: options.Log, seed: options.Seed, wait: options.AddressDelay, held: map[string]*balancer{},
+	}
+	e.proxy = newProxy(&e.table, e.metrics, time.Now, options.Log)
+	return e, nil
+}
+
+// follow begins to follow the cluster, and returns when everything was seen once.
+// Endpoints come first, so that whatever refers to them finds them.
+func (e *edge) follow(ctx context.Context) error {
+	c := e.Client
+	slices := newFeed(e.slice)
+	go slices.run(ctx, source(c, "", c.DiscoveryV1().EndpointSlices("").List, c.DiscoveryV1().EndpointSlices("").Watch))
+	secrets := newFeed(e.secret)
+	go secrets.run(ctx, source(c, "type="+string(corev1.SecretTypeTLS), c.CoreV1().Secrets("").List, c.CoreV1().Secrets("").Watch))
+	if err := awaitAll(ctx, slices.synced, secrets.synced); err != nil {
+		return err
+	}
+	services := newFeed(func(c change[*corev1.Service]) {
+		if c.gone {
+			e.directory.setService(c.name, nil)
+		} else {
+			e.directory.setService(c.name, c.object)
+		}
+		e.balancers.set(c)
+	})
+	go services.run(ctx, source(c, "", c.CoreV1().Services("").List, c.CoreV1().Services("").Watch))
+	ingresses := newFeed(e.ingress)
+	go ingresses.run(ctx, source(c, "", c.NetworkingV1().Ingresses("").List, c.NetworkingV1().Ingresses("").Watch))
+	if err := awaitAll(ctx, services.synced, ingresses.synced); err != nil {
+		return err
+	}
+	e.balancers.freeUnheld()
+	e.rebuild()
+	go e.keepUp(ctx)
+	return nil
+}
+
+func awaitAll(ctx context.Context, all ...chan struct{}) error {
+	for _, one := range all {
+		select {
+		case <-one:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// slice takes in an EndpointSlice's change: at once if it is as old as the
+// ingress, else after a delay, as the way through a real cluster takes.
+func (e *edge) slice(c change[*discoveryv1.EndpointSlice]) {
+	service := c.object.Labels[discoveryv1.LabelServiceName]
+	if service == "" {
+		return
+	}
+	service = c.object.Namespace + "/" + service
+	object := c.object
+	if c.gone {
+		object = nil
+	}
+	if c.first {
+		e.directory.setSlice(service, c.name, object)
+		return
+	}
+	e.drawn[c.name]++
+	after := e.EndpointDelay.For(e.Seed, "endpoints "+c.name+" "+strconv.Itoa(e.drawn[c.name]))
+	e.queue.after(after, "endpoints "+c.name, func(context.Context) {
+		e.directory.setSlice(service, c.name, object)
+	})
+}
+
+func (e *edge) secret(c change[*corev1.Secret]) {
+	secret := c.object
+	if c.gone {
+		secret = nil
+	}
+	if err := e.certificates.setSecret(c.name, secret); err != nil {
+		e.Log.Warn("secret holds no certificate", "secret", c.name, "error", err)
+	}
+}
+
+func (e *edge) ingress(c change[*netv1.Ingress]) {
+	e.mu.Lock()
+	if c.gone {
+		delete(e.ingresses, c.name)
+	} else {
+		e.ingresses[c.name] = c.object
+	}
+	e.mu.Unlock()
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+	e.statuses.addressed(c)
+}
+
+// keepUp makes new tables and closes idle connections.
+func (e *edge) keepUp(ctx context.Context) {
+	ticker := time.NewTicker(sweep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			e.directory.expire()
+		case <-e.changed:
+			time.Sleep(gather)
+			e.rebuild()
+		}
+	}
+}
+
+func (e *edge) rebuild() {
+	e.mu.Lock()
+	all := slices.Collect(maps.Values(e.ingresses))
+	e.mu.Unlock()
+	e.table.Store(routes(all, e.directory.backend))
+}
+
+// serve answers clients until ctx ends, and then drains: requests are taken for a
+// while, then those under way are finished.
+func (e *edge) serve(ctx context.Context) error {
+	at := ingressAddress(e.Cluster)
+	plain, err := net.Listen("tcp", address.HostPort(at, 80))
+	if err != nil {
+		return fmt.Errorf("listen for Ingresses: %w", err)
+	}
+	secure, err := net.Listen("tcp", address.HostPort(at, 443))
+	if err != nil {
+		plain.Close()
+		return fmt.Errorf("listen for Ingresses: %w", err)
+	}
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := e.server(base)
+	ended := make(chan error, 2)
+	go func() { ended <- server.Serve(e.metrics.counted(plain, "http")) }()
+	go func() { ended <- server.ServeTLS(e.metrics.counted(secure, "https"), "", "") }()
+	e.Log.Info("ingress is served", "address", at, "http", plain.Addr(), "https", secure.Addr())
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	e.proxy.draining.Store(true)
+	time.Sleep(e.Drain)
+	limit, cancel := context.WithTimeout(base, e.DrainLimit)
+	defer cancel()
+	var both sync.WaitGroup
+	both.Go(func() { e.balancers.stop(limit) })
+	both.Go(func() {
+		err = server.Shutdown(limit)
+		e.proxy.wait(limit) // upgraded connections, which the server has let go of
+	})
+	both.Wait()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // what was still under way is cut
+	}
+	return errors.Join(err, ignoreClosed(server.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (e *edge) server(base context.Context) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           e.proxy,
+		Protocols:         protocols,
+		TLSConfig:         &tls.Config{GetCertificate: e.certificates.get},
+		ReadHeaderTimeout: time.Minute,
+		IdleTimeout:       clientIdle,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (e *edge) serveMetrics() (stop func(), err error) {
+	listener, err := net.Listen("tcp", e.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("listen for --metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(e.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /routes", e.showRoutes)
+	server := &http.Server{Handler: mux}
+	go server.Serve(listener)
+	return func() { server.Close() }, nil
+}
+
+// showRoutes lists where each rule leads now, for a person.
+func (e *edge) showRoutes(w http.ResponseWriter, _ *http.Request) {
+	t := e.table.Load()
+	for _, host := range slices.Sorted(maps.Keys(t.hosts)) {
+		for _, route := range t.hosts[host] {
+			fmt.Fprintf(w, "%s%s\t%s:%s", host, route.path, route.backend.key.service, route.backend.key.port)
+			for _, pod := range *route.backend.usable.Load() {
+				fmt.Fprintf(w, "\t%s", pod.pod)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package ingress
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	netv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"crossfade.dev/sandbox/delay"
+)
+
+const (
+	writeTimeout = 5 * time.Second
+	writeAgain   = 500 * time.Millisecond
+)
+
+// Statuses writes addresses into the status of Ingresses and Services.
+type statuses struct {
+	client kubernetes.Interface
+	queue  *queue
+	log    *slog.Logger
+	seed   uint64
+	wait   delay.Range
+	served netip.Addr // the ingress's address
+	due    map[types.UID]time.Time
+}
+
+// addressed sees to it that an Ingress gets the ingress's address after its delay,
+// and again should it lose it. Its calls must come one at a time.
+func (s *statuses) addressed(c change[*netv1.Ingress]) {
+	ingress := c.object
+	if c.gone {
+		delete(s.due, ingress.UID)
+		return
+	}
+	points := ingress.Status.LoadBalancer.Ingress
+	if len(points) == 1 && points[0].IP == s.served.String() {
+		return
+	}
+	due, known := s.due[ingress.UID]
+	if !known {
+		due = time.Now().Add(s.wait.For(s.seed, "address of Ingress "+c.name))
+		s.due[ingress.UID] = due
+	}
+	s.queue.after(time.Until(due), "Ingress "+c.name, func(ctx context.Context) {
+		s.write(ctx, "Ingress "+c.name, newPatch(ingress.UID, s.served), func(ctx context.Context, patch []byte) error {
+			_, err := s.client.NetworkingV1().Ingresses(ingress.Namespace).
+				Patch(ctx, ingress.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+			return err
+		})
+	})
+}
+
+// setAddress writes the address of a LoadBalancer Service; an invalid one is none.
+func (s *statuses) setAddress(ctx context.Context, service *corev1.Service, ip netip.Addr) {
+	what := "Service " + service.Namespace + "/" + service.Name
+	s.write(ctx, what, newPatch(service.UID, ip), func(ctx context.Context, patch []byte) error {
+		_, err := s.client.CoreV1().Services(service.Namespace).
+			Patch(ctx, service.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+		return err
+	})
+}
+
+// A statusPatch is a merge patch. It names the UID, so that the status of an object
+// that took the name meanwhile is left alone.
+type statusPatch struct {
+	Metadata patchedObject `json:"metadata"`
+	Status   patchedStatus `json:"status"`
+}
+
+type patchedObject struct {
+	UID types.UID `json:"uid,omitempty"`
+}
+
+type patchedStatus struct {
+	LoadBalancer patchedBalancer `json:"loadBalancer"`
+}
+
+type patchedBalancer struct {
+	Ingress []patchedAddress `json:"ingress"`
+}
+
+type patchedAddress struct {
+	IP string `json:"ip"`
+}
+
+func newPatch(uid types.UID, ip netip.Addr) statusPatch {
+	patch := statusPatch{Metadata: patchedObject{uid}}
+	patch.Status.LoadBalancer.Ingress = []patchedAddress{}
+	if ip.IsValid() {
+		patch.Status.LoadBalancer.Ingress = []patchedAddress{{ip.String()}}
+	}
+	return patch
+}
+
+// write repeats a patch until it is done or the object is gone: the API server may
+// be away for a while.
+func (s *statuses) write(ctx context.Context, what string, status statusPatch, send func(context.Context, []byte) error) {
+	patch, err := json.Marshal(status)
+	if err != nil {
+		s.log.Error("address was not written", "object", what, "error", err)
+		return
+	}
+	for ctx.Err() == nil {
+		attempt, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := send(attempt, patch)
+		cancel()
+		switch {
+		case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
+			return
+		case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
+			s.log.Error("address was refused", "object", what, "error", err)
+			return
+		}
+		s.log.Debug("address was not written yet", "object", what, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(writeAgain):
+		}
+	}
+}
