@@ -3,6 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,6 +134,9 @@ func parseCause(err error) error {
 // canonicalRecord returns record as it looks after a journey over the wire, with
 // names in lower case where comparison ignores case (RFC 4034, section 6.2).
 func canonicalRecord(record wire.RR) (wire.RR, error) {
+	if isEmpty(record) {
+		return nil, errors.New("record has no data")
+	}
 	buffer := make([]byte, wire.Len(record)+1)
 	end, err := wire.PackRR(record, buffer, 0, nil, false)
 	if err != nil {
@@ -145,6 +149,18 @@ func canonicalRecord(record wire.RR) (wire.RR, error) {
 	record.Header().Name = strings.ToLower(record.Header().Name)
 	lowerData(record)
 	return record, nil
+}
+
+// isEmpty reports whether the parser found no data at all: it takes such lines for
+// parts of an update, where they stand for a whole set (RFC 2136, section 2.5).
+func isEmpty(record wire.RR) bool {
+	create, known := wire.TypeToRR[record.Header().Rrtype]
+	if !known {
+		return false
+	}
+	empty := create()
+	*empty.Header() = *record.Header()
+	return reflect.DeepEqual(record, empty)
 }
 
 // lowerData puts the names inside record's data into lower case.
