@@ -1,0 +1,441 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"crossfade.dev/internal/cluster"
+)
+
+// A speaker is the API in one person's name.
+type speaker struct {
+	c      *Cluster
+	user   string
+	groups []string
+}
+
+// As returns the API in another person's name.
+func (s *speaker) As(user string, groups ...string) cluster.API {
+	return &speaker{c: s.c, user: user, groups: append(append([]string(nil), groups...), "system:authenticated")}
+}
+
+// Get reads one object.
+func (s *speaker) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	k, err := s.c.kindIn(obj)
+	if err != nil {
+		return err
+	}
+	if !k.namespaced {
+		key.Namespace = ""
+	}
+	f := s.fault(Op{Verb: "get", Kind: k.GroupVersionKind, Namespace: key.Namespace, Name: key.Name})
+	if f.Before != nil {
+		return f.Before
+	}
+	found := s.c.look(k, key, f.Stale)
+	if f.After != nil {
+		return f.After
+	}
+	if found == nil {
+		return apierrors.NewNotFound(k.groupResource(), key.Name)
+	}
+	var o client.GetOptions
+	o.ApplyOptions(opts)
+	if o.UnsafeDisableDeepCopy == nil || !*o.UnsafeDisableDeepCopy {
+		found = found.DeepCopyObject().(Object)
+	}
+	return fill(obj, found, k)
+}
+
+func (c *Cluster) kindIn(obj runtime.Object) (*kind, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.kindOf(obj)
+}
+
+// look returns the object as it is, or was a number of the kind's changes ago.
+func (c *Cluster) look(k *kind, key types.NamespacedName, stale int) Object {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t := c.tables[k.GroupKind()]
+	if stale > 0 {
+		if then, _ := t.before(stale); then != nil {
+			if obj, differs := then[key]; differs {
+				return obj
+			}
+		}
+	}
+	return t.get(key)
+}
+
+// fill makes into what from is, in into's own form. It keeps from's inner values:
+// from must be a copy unless the reader promised not to change it.
+func fill(into client.Object, from Object, k *kind) error {
+	gvk := into.GetObjectKind().GroupVersionKind()
+	switch out := into.(type) {
+	case *metav1.PartialObjectMetadata:
+		*out = *partial(from, k)
+	case *unstructured.Unstructured:
+		in, err := loose(from, k)
+		if err != nil {
+			return err
+		}
+		out.Object = in.Object
+	default:
+		if reflect.TypeOf(into) != reflect.TypeOf(from) {
+			return fmt.Errorf("read %s into a %T", k.Kind, into)
+		}
+		reflect.ValueOf(into).Elem().Set(reflect.ValueOf(from).Elem())
+		into.GetObjectKind().SetGroupVersionKind(gvk)
+	}
+	return nil
+}
+
+func partial(from Object, k *kind) *metav1.PartialObjectMetadata {
+	out := &metav1.PartialObjectMetadata{}
+	out.SetGroupVersionKind(k.GroupVersionKind)
+	if source, ok := from.(metav1.ObjectMetaAccessor); ok {
+		if m, ok := source.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			out.ObjectMeta = *m
+			return out
+		}
+	}
+	in := from.(*unstructured.Unstructured)
+	var m metav1.PartialObjectMetadata
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(in.Object, &m); err != nil {
+		panic(fmt.Errorf("stored %s %s has no metadata: %w", k.Kind, from.GetName(), err))
+	}
+	out.ObjectMeta = m.ObjectMeta
+	return out
+}
+
+// loose is an object in unstructured form.
+func loose(from Object, k *kind) (*unstructured.Unstructured, error) {
+	if in, ok := from.(*unstructured.Unstructured); ok {
+		return in, nil
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(from)
+	if err != nil {
+		return nil, fmt.Errorf("write out %s %s: %w", k.Kind, from.GetName(), err)
+	}
+	out := &unstructured.Unstructured{Object: content}
+	out.SetGroupVersionKind(k.GroupVersionKind)
+	return out, nil
+}
+
+// List reads the objects of a kind in the order of namespace and name. With a
+// limit, later pages see what has changed since the first, unlike a real server's.
+func (s *speaker) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	k, err := s.c.kindIn(list)
+	if err != nil {
+		return err
+	}
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	f := s.fault(Op{Verb: "list", Kind: k.GroupVersionKind, Namespace: o.Namespace})
+	if f.Before != nil {
+		return f.Before
+	}
+	if err := selectable(k, o.FieldSelector); err != nil {
+		return err
+	}
+	found, next, revision := s.c.find(k, &o, f.Stale)
+	if f.After != nil {
+		return f.After
+	}
+	list.SetResourceVersion(strconv.FormatUint(revision, 10))
+	list.SetContinue(next)
+	return fillList(list, found, k, o.UnsafeDisableDeepCopy != nil && *o.UnsafeDisableDeepCopy)
+}
+
+// find selects the objects of one page, and says where the next one begins.
+func (c *Cluster) find(k *kind, o *client.ListOptions, stale int) ([]Object, string, uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, revision := c.tables[k.GroupKind()], c.revision
+	records := t.in(o.Namespace)
+	if stale > 0 {
+		records, revision = t.asOf(stale, o.Namespace)
+	}
+	match := matcher(o)
+	found := make([]Object, 0, len(records))
+	for i, r := range records {
+		if o.Continue != "" && r.key.String() < o.Continue || !match(r.obj) {
+			continue
+		}
+		found = append(found, r.obj)
+		if o.Limit > 0 && int64(len(found)) == o.Limit && i+1 < len(records) {
+			return found, records[i+1].key.String(), revision
+		}
+	}
+	return found, "", revision
+}
+
+// asOf lists the records of a namespace as they were some changes ago.
+func (t *table) asOf(changes int, namespace string) ([]*record, uint64) {
+	then, revision := t.before(changes)
+	old := newTable(t.kind)
+	for _, r := range t.in(namespace) {
+		if obj, differs := then[r.key]; !differs {
+			old.order = append(old.order, r)
+		} else if obj != nil {
+			old.order = append(old.order, &record{r.key, obj})
+		}
+	}
+	for key, obj := range then {
+		if obj == nil || namespace != "" && key.Namespace != namespace {
+			continue
+		}
+		if i, found := old.search(key); !found {
+			old.order = append(old.order, nil)
+			copy(old.order[i+1:], old.order[i:])
+			old.order[i] = &record{key, obj}
+		}
+	}
+	return old.order, revision
+}
+
+// matcher tells which objects the options select.
+func matcher(o *client.ListOptions) func(Object) bool {
+	byLabel := o.LabelSelector != nil && !o.LabelSelector.Empty()
+	byField := o.FieldSelector != nil && !o.FieldSelector.Empty()
+	return func(obj Object) bool {
+		return (!byLabel || o.LabelSelector.Matches(labelSet(obj.GetLabels()))) &&
+			(!byField || o.FieldSelector.Matches(fieldsOf(obj)))
+	}
+}
+
+// selectable refuses field selectors that a real server would not have an answer to.
+func selectable(k *kind, selector fields.Selector) error {
+	if selector == nil {
+		return nil
+	}
+	for _, r := range selector.Requirements() {
+		pod := k.GroupKind() == pods && (r.Field == "spec.nodeName" || r.Field == "status.phase" || r.Field == "status.podIP")
+		if r.Field != "metadata.name" && r.Field != "metadata.namespace" && !pod {
+			return apierrors.NewBadRequest("field label not supported: " + r.Field)
+		}
+	}
+	return nil
+}
+
+func fieldsOf(obj Object) fields.Set {
+	set := fields.Set{"metadata.name": obj.GetName(), "metadata.namespace": obj.GetNamespace()}
+	if pod, ok := obj.(*corev1.Pod); ok {
+		set["spec.nodeName"], set["status.phase"], set["status.podIP"] = pod.Spec.NodeName, string(pod.Status.Phase), pod.Status.PodIP
+	}
+	return set
+}
+
+// fillList puts objects into a list of any form. Shared means that the reader
+// will not change them.
+func fillList(list client.ObjectList, found []Object, k *kind, shared bool) error {
+	switch out := list.(type) {
+	case *metav1.PartialObjectMetadataList:
+		out.SetGroupVersionKind(listKind(k))
+		out.Items = make([]metav1.PartialObjectMetadata, len(found))
+		for i, obj := range found {
+			out.Items[i] = *partial(obj, k)
+			if !shared {
+				out.Items[i] = *out.Items[i].DeepCopy()
+			}
+		}
+		return nil
+	case *unstructured.UnstructuredList:
+		out.SetGroupVersionKind(listKind(k))
+		out.Items = make([]unstructured.Unstructured, len(found))
+		for i, obj := range found {
+			if !shared {
+				obj = obj.DeepCopyObject().(Object)
+			}
+			in, err := loose(obj, k)
+			if err != nil {
+				return err
+			}
+			out.Items[i] = *in
+		}
+		return nil
+	}
+	pointer, err := meta.GetItemsPtr(list)
+	if err != nil {
+		return err
+	}
+	items := reflect.ValueOf(pointer).Elem()
+	slice := reflect.MakeSlice(items.Type(), len(found), len(found))
+	for i, obj := range found {
+		if !shared {
+			obj = obj.DeepCopyObject().(Object)
+		}
+		slice.Index(i).Set(reflect.ValueOf(obj).Elem())
+	}
+	items.Set(slice)
+	return nil
+}
+
+func listKind(k *kind) (gvk schema.GroupVersionKind) {
+	gvk = k.GroupVersionKind
+	gvk.Kind += "List"
+	return gvk
+}
+
+// Watch tells what happens to a kind after the resourceVersion in the raw
+// options, in the order in which it happens and before the write returns. Without
+// one, it first adds what is there. Events come over a buffer of
+// Options.WatchBuffer; who lets it run full is cut off with 410 Gone.
+func (s *speaker) Watch(ctx context.Context, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	k, err := s.c.kindIn(list)
+	if err != nil {
+		return nil, err
+	}
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	f := s.fault(Op{Verb: "watch", Kind: k.GroupVersionKind, Namespace: o.Namespace})
+	if f.Before != nil {
+		return nil, f.Before
+	}
+	if err := selectable(k, o.FieldSelector); err != nil {
+		return nil, err
+	}
+	after := ""
+	if raw := o.AsListOptions(); raw != nil {
+		after = raw.ResourceVersion
+	}
+	w, err := s.c.watch(k, &o, after, shaper(list, k))
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, w.Stop)
+	w.release = func() { stop() }
+	return w, nil
+}
+
+// shaper turns stored objects into the form of the watched list's items.
+func shaper(list client.ObjectList, k *kind) func(Object) Object {
+	switch list.(type) {
+	case *metav1.PartialObjectMetadataList:
+		return func(obj Object) Object { return partial(obj, k).DeepCopy() }
+	case *unstructured.UnstructuredList:
+		return func(obj Object) Object {
+			u, err := loose(obj.DeepCopyObject().(Object), k)
+			if err != nil {
+				panic(err)
+			}
+			return u
+		}
+	}
+	return func(obj Object) Object { return obj.DeepCopyObject().(Object) }
+}
+
+func (c *Cluster) watch(k *kind, o *client.ListOptions, after string, shape func(Object) Object) (*subscription, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tables[k.GroupKind()]
+	match := matcher(o)
+	w := &watcher{
+		events: make(chan watch.Event, c.options.WatchBuffer), shape: shape,
+		match: func(obj Object) bool {
+			return obj != nil && (o.Namespace == "" || obj.GetNamespace() == o.Namespace) && match(obj)
+		},
+	}
+	if after == "" || after == "0" {
+		for _, r := range t.in(o.Namespace) {
+			w.hear(change{new: r.obj})
+		}
+	} else {
+		from, err := strconv.ParseUint(after, 10, 64)
+		if err != nil {
+			return nil, apierrors.NewBadRequest("invalid resourceVersion: " + strings.TrimSpace(after))
+		}
+		if from < t.trimmed {
+			return nil, apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", from, t.trimmed))
+		}
+		for _, e := range t.log {
+			if e.revision > from {
+				w.hear(e)
+			}
+		}
+	}
+	t.watchers = append(t.watchers, w)
+	return &subscription{c: c, w: w}, nil
+}
+
+// hear passes on a change. It returns false when the watcher has ended.
+func (w *watcher) hear(e change) bool {
+	if w.stopped {
+		return false
+	}
+	was, is := e.old != nil && w.match(e.old), e.new != nil && w.match(e.new)
+	var event watch.Event
+	switch {
+	case !was && !is:
+		return true
+	case !was:
+		event = watch.Event{Type: watch.Added, Object: w.shape(e.new)}
+	case is:
+		event = watch.Event{Type: watch.Modified, Object: w.shape(e.new)}
+	case e.new != nil:
+		event = watch.Event{Type: watch.Deleted, Object: w.shape(e.new)}
+	default:
+		event = watch.Event{Type: watch.Deleted, Object: w.shape(e.last)}
+	}
+	if len(w.events) < cap(w.events)-1 {
+		w.events <- event
+		return true
+	}
+	gone := apierrors.NewResourceExpired("the watcher is too far behind").ErrStatus
+	w.events <- watch.Event{Type: watch.Error, Object: &gone}
+	w.end()
+	return false
+}
+
+// end closes the events. The cluster's lock is held.
+func (w *watcher) end() {
+	if !w.stopped {
+		w.stopped = true
+		close(w.events)
+	}
+}
+
+// A subscription is a watcher as its reader sees it.
+type subscription struct {
+	c       *Cluster
+	w       *watcher
+	release func()
+}
+
+// Stop ends the watch and closes its channel.
+func (s *subscription) Stop() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.w.end()
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// ResultChan gives the events.
+func (s *subscription) ResultChan() <-chan watch.Event { return s.w.events }
