@@ -83,18 +83,18 @@ func bare(object runtime.Object) *unstructured.Unstructured {
 	} {
 		unstructured.RemoveNestedField(content, append(path, "creationTimestamp")...)
 	}
-	dropEmpty(content, "spec")
-	if spec, found := content["spec"].(map[string]any); found {
-		dropEmpty(spec, "strategy")
-		dropEmpty(spec, "updateStrategy")
+	for _, path := range [][]string{
+		{"spec", "jobTemplate", "metadata"},
+		{"spec", "strategy"},
+		{"spec", "updateStrategy"},
+		{"spec"},
+	} {
+		field, _, _ := unstructured.NestedFieldNoCopy(content, path...)
+		if inner, isObject := field.(map[string]any); isObject && len(inner) == 0 {
+			unstructured.RemoveNestedField(content, path...)
+		}
 	}
 	return u
-}
-
-func dropEmpty(object map[string]any, field string) {
-	if inner, isObject := object[field].(map[string]any); isObject && len(inner) == 0 {
-		delete(object, field)
-	}
 }
 
 // creation lists the kinds that others need to be there first; workloads and what

@@ -32,20 +32,20 @@ type workload struct {
 func survey(objects []*unstructured.Unstructured) *standing {
 	s := &standing{byName: map[string]*corev1.Service{}, workloads: map[string][]workload{}}
 	for _, u := range objects {
-		switch u.GroupVersionKind().GroupKind().String() {
-		case "Service":
+		switch u.GetAPIVersion() + " " + u.GetKind() {
+		case "v1 Service":
 			service := typed[corev1.Service](u)
 			s.services = append(s.services, service)
 			s.byName[service.Namespace+"/"+service.Name] = service
-		case "Ingress.networking.k8s.io":
+		case "networking.k8s.io/v1 Ingress":
 			s.ingresses = append(s.ingresses, typed[networkingv1.Ingress](u))
-		case "Deployment.apps":
+		case "apps/v1 Deployment":
 			d := typed[appsv1.Deployment](u)
 			s.add(u, d.Spec.Template, d.Spec.Replicas)
-		case "StatefulSet.apps":
+		case "apps/v1 StatefulSet":
 			d := typed[appsv1.StatefulSet](u)
 			s.add(u, d.Spec.Template, d.Spec.Replicas)
-		case "DaemonSet.apps":
+		case "apps/v1 DaemonSet":
 			s.add(u, typed[appsv1.DaemonSet](u).Spec.Template, nil)
 		}
 	}

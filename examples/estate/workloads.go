@@ -99,9 +99,10 @@ func (a *app) template() corev1.PodTemplateSpec {
 	}
 	if a.has(preparesFirst) {
 		spec.InitContainers = []corev1.Container{{
-			Name:    "wait-for-schema",
-			Image:   fmt.Sprintf("registry.example.com/%s/schema-check:1.0.3", a.unit),
-			Command: []string{"/schema-check", "--wait"},
+			Name:      "wait-for-schema",
+			Image:     fmt.Sprintf("registry.example.com/%s/schema-check:1.0.3", a.unit),
+			Command:   []string{"/schema-check", "--wait"},
+			Resources: a.resources(),
 		}}
 	}
 	if a.scratch || a.role == Store {

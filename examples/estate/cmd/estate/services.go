@@ -39,6 +39,7 @@ func newCommand() *cobra.Command {
 		service("service", "A service that says its name (SERVICE_NAME)", runPlain),
 		service("task", "A job that does its work and ends", runTask),
 		manifestsCommand(),
+		namesCommand(),
 		imagesCommand(),
 	)
 	return root

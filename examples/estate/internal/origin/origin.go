@@ -129,8 +129,7 @@ func (o *Origin) keepLease(ctx context.Context) {
 	}
 }
 
-// renewOrAcquire counts the lease from now, which is before the store is asked, so
-// that the ownership ends here no later than there.
+// renewOrAcquire counts the lease from now, which is before the store is asked.
 func (o *Origin) renewOrAcquire(ctx context.Context, now time.Time) error {
 	ours, err := o.lease.renew(ctx)
 	if err != nil {
@@ -154,7 +153,7 @@ func (o *Origin) renewOrAcquire(ctx context.Context, now time.Time) error {
 func (o *Origin) extend(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.until = now.Add(o.config.Lease)
+	o.until = o.untilFrom(now)
 }
 
 func (o *Origin) yield() {
@@ -183,7 +182,7 @@ func (o *Origin) begin(now time.Time, epoch int64, left []byte) error {
 		fmt.Fprintf(o.config.Log, "stream %s begins\n", o.config.Stream)
 	}
 	o.epoch = epoch
-	o.until = now.Add(o.config.Lease)
+	o.until = o.untilFrom(now)
 	return nil
 }
 
@@ -206,6 +205,12 @@ func (o *Origin) handOver(ctx context.Context) error {
 	}
 	fmt.Fprintf(o.config.Log, "stream %s handed over at segment %d\n", o.config.Stream, o.next)
 	return nil
+}
+
+// untilFrom is when an ownership that was asked for at now ends: a tenth of the
+// lease earlier than the store lets another in, whose clock is not quite ours.
+func (o *Origin) untilFrom(now time.Time) time.Time {
+	return now.Add(o.config.Lease - o.config.Lease/10)
 }
 
 // owns needs o.mu.

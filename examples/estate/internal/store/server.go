@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	expiryStep   = 100 * time.Millisecond
+	expiryStep   = 10 * time.Millisecond // by which a key may expire too early
 	saveInterval = time.Second
 )
 
