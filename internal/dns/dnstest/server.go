@@ -348,6 +348,9 @@ func (c contents) cut(zoneName, name string) string {
 // source returns the name whose sets answer for name: itself or the wildcard that
 // covers it (RFC 4592), and whether there is one.
 func (c contents) source(zoneName, name string) (string, bool) {
+	if _, ok := c[zone.Key{Name: name, Type: "A"}]; ok {
+		return name, true // no need to look through the zone
+	}
 	exists := func(name string) bool {
 		for key := range c {
 			if zone.Within(name, key.Name) {

@@ -25,19 +25,36 @@ func (s *Server) update(request *wire.Msg) int {
 			return wire.RcodeNotZone
 		}
 	}
-	before := held.sorted()
+	before := held.only(request.Ns)
 	for _, record := range request.Ns {
 		held.apply(zoneName, record)
 	}
-	serialOf := func(sets []dns.RecordSet) uint32 {
-		soa, _ := zone.SOAOf(zoneName, sets)
-		return soa.Serial
-	}
-	after := held.sorted()
-	if len(zone.Diff(before, after)) > 0 && serialOf(before) == serialOf(after) {
+	after := held.only(request.Ns)
+	raised := serialOf(zoneName, before) != serialOf(zoneName, after)
+	if len(zone.Diff(before, after)) > 0 && !raised {
 		held.advance(zoneName)
 	}
 	return wire.RcodeSuccess
+}
+
+// only returns those sets that records name.
+func (c contents) only(records []wire.RR) []dns.RecordSet {
+	named := contents{}
+	for _, record := range records {
+		if set, ok := c[keyOf(record)]; ok {
+			named[set.Key] = set
+		}
+	}
+	return named.sorted()
+}
+
+// serialOf returns the serial number among sets, 0 if there is none.
+func serialOf(zoneName string, sets []dns.RecordSet) uint32 {
+	soa, err := zone.SOAOf(zoneName, sets)
+	if err != nil {
+		return 0
+	}
+	return soa.Serial
 }
 
 func keyOf(record wire.RR) zone.Key {
@@ -153,11 +170,8 @@ func (c contents) add(zoneName string, record wire.RR) {
 	c[added.Key] = added
 }
 
+// newer compares serial numbers as in RFC 1982, section 3.2.
 func newer(zoneName string, held, added dns.RecordSet) bool {
-	before, err := zone.SOAOf(zoneName, []dns.RecordSet{held})
-	if err != nil {
-		return true
-	}
-	after, err := zone.SOAOf(zoneName, []dns.RecordSet{added})
-	return err == nil && int32(after.Serial-before.Serial) > 0 // RFC 1982
+	before, after := serialOf(zoneName, []dns.RecordSet{held}), serialOf(zoneName, []dns.RecordSet{added})
+	return int32(after-before) > 0
 }
