@@ -97,6 +97,13 @@ func (r running) length(t *testing.T) int {
 	return len(numbers(t, list))
 }
 
+// made is how many segments the origin has made or taken over.
+func (r running) made() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next - 1
+}
+
 func TestPlaylistKeepsTheLastSegments(t *testing.T) {
 	a := start(t, "a", startStore(t, "127.0.0.1:0", "").Addr().String())
 	until(t, "the window is full and has moved on", func() bool {
@@ -146,6 +153,9 @@ func TestSecondOriginIsNotReady(t *testing.T) {
 		if status, _ := get(t, b.url+path); status != http.StatusServiceUnavailable {
 			t.Errorf("GET %s of the second origin: status %d, want 503", path, status)
 		}
+	}
+	if n := b.made(); n != 0 {
+		t.Errorf("the second origin has made %d segments", n)
 	}
 	if status, _ := get(t, b.url+"/healthz"); status != http.StatusOK {
 		t.Errorf("the second origin is not alive: status %d", status)
@@ -228,7 +238,7 @@ func TestHandedOverNumberIsUsedOnce(t *testing.T) {
 	b.cut()
 	c := start(t, "c", address)
 	until(t, "c has made a segment", func() bool { return c.length(t) > 0 })
-	if _, list := get(t, c.url+"/live/playlist.m3u8"); numbers(t, list)[0] != 1 {
+	if _, list := get(t, c.url+"/live/playlist.m3u8"); strings.Contains(list, "HANDOVER") {
 		t.Errorf("c took up what a had left to b:\n%s", list)
 	}
 }
@@ -249,5 +259,33 @@ func TestOwnerComesBackAfterTheStoreWasAway(t *testing.T) {
 	_, list := get(t, a.url+"/live/playlist.m3u8")
 	if n := numbers(t, list); n[0] != 1 || len(n) < 20 {
 		t.Errorf("a began anew though nobody else owned the stream:\n%s", list)
+	}
+}
+
+func TestOwnershipThatRanOut(t *testing.T) {
+	tests := []struct {
+		name    string
+		between bool // somebody else owned the stream meanwhile
+		goesOn  bool
+	}{
+		{"nobody owned the stream since", false, true},
+		{"somebody owned the stream since", true, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			address := startStore(t, "127.0.0.1:0", "").Addr().String()
+			a := start(t, "a", address)
+			until(t, "a has made 50 segments", func() bool { return a.made() >= 50 })
+			keys := a.lease
+			ctx := context.Background()
+			if test.between {
+				keys.store.Incr(ctx, keys.epoch)
+			}
+			keys.store.Del(ctx, keys.owner)
+			until(t, "a owns the stream again", func() bool { return keys.store.Exists(ctx, keys.owner).Val() == 1 && a.Owns() })
+			if goesOn := a.made() >= 50; goesOn != test.goesOn {
+				t.Errorf("a has made %d segments: goes on %t, want %t", a.made(), goesOn, test.goesOn)
+			}
+		})
 	}
 }
