@@ -1,0 +1,137 @@
+// Package controltest starts real control planes for tests: etcd, API server and
+// controllers, as the sandbox's binary has them. Only tests import it.
+package controltest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"crossfade.dev/internal/cluster"
+)
+
+// Binary is the environment variable that names the sandbox's binary. Tests that
+// need a real control plane are skipped without it.
+const Binary = "CROSSFADE_SANDBOX"
+
+// patience is how long a control plane may take to start on a busy machine.
+const patience = 2 * time.Minute
+
+// Start starts a small control plane (no scheduler, no workload controllers) that
+// ends with the test, and returns an administrator's way to it.
+func Start(t testing.TB) *rest.Config {
+	t.Helper()
+	binary := os.Getenv(Binary)
+	if binary == "" {
+		t.Skipf("%s does not name the sandbox's binary", Binary)
+	}
+	number, release := reserve(t)
+	dir := t.TempDir()
+	cmd := exec.Command(binary, "control", "--small", "--die-with-parent",
+		"--cluster", fmt.Sprint(number), "--name", "test", "--dir", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start a control plane: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	ready := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			if strings.TrimSpace(lines.Text()) == "ready" {
+				ready <- true
+			}
+		}
+		close(ready)
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			t.Fatalf("the control plane ended before it was ready:\n%s", tail(filepath.Join(dir, "control.log")))
+		}
+	case <-time.After(patience):
+		t.Fatalf("the control plane is not ready after %s:\n%s", patience, tail(filepath.Join(dir, "control.log")))
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, "kubeconfig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS, config.Burst = 500, 1000
+	return config
+}
+
+// reserve finds a cluster number whose address nobody on this machine listens on,
+// among those that no sandbox uses by itself.
+func reserve(t testing.TB) (number int, release func()) {
+	t.Helper()
+	for i := range 50 {
+		number = 40 + (os.Getpid()+i)%50
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.0.1:6443", number))
+		if err == nil {
+			return number, func() { _ = listener.Close() }
+		}
+	}
+	t.Fatal("no address is free for a control plane")
+	return 0, nil
+}
+
+func tail(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+// API is a cluster.API on a real control plane, without fence: a test is alone.
+type API struct {
+	client.WithWatch
+	t      testing.TB
+	config *rest.Config
+}
+
+var _ cluster.API = API{}
+
+// New returns the API that config leads to.
+func New(t testing.TB, config *rest.Config) API {
+	t.Helper()
+	c, err := client.NewWithWatch(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return API{WithWatch: c, t: t, config: config}
+}
+
+// As implements cluster.API.
+func (a API) As(user string, groups ...string) cluster.API {
+	config := rest.CopyConfig(a.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+	// A dialer of its own keeps the transport out of client-go's cache, so that
+	// the connection is new.
+	config.Dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	return New(a.t, config)
+}
