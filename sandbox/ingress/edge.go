@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -29,9 +30,11 @@ import (
 
 const (
 	// gather is how long changes are collected before a new table is made.
-	gather = 10 * time.Millisecond
+	gather = 50 * time.Millisecond
 	// sweep is how often idle connections to pods are looked at.
 	sweep = 250 * time.Millisecond
+	// listenLimit bounds the wait for an address that is in use.
+	listenLimit = 10 * time.Second
 	// clientIdle is longer than the idle timeout of common clients (Go: 90 s), so
 	// that they close first, and no request crosses a close.
 	clientIdle = 3 * time.Minute
@@ -113,7 +116,7 @@ func newEdge(ctx context.Context, options Options) (*edge, error) {
 	})
 	e.statuses = &statuses{
 		client: options.Client, queue: e.queue, log: options.Log, seed: options.Seed, wait: options.AddressDelay,
-		served: ingressAddress(options.Cluster), due: map[types.UID]time.Time{},
+		served: ingressAddress(options.Cluster), waiting: map[types.UID]*addressee{},
 	}
 	e.balancers = &balancers{
 		directory: e.directory, addresses: book, statuses: e.statuses, metrics: e.metrics, queue: e.queue,
@@ -241,11 +244,11 @@ func (e *edge) rebuild() {
 // while, then those under way are finished.
 func (e *edge) serve(ctx context.Context) error {
 	at := ingressAddress(e.Cluster)
-	plain, err := net.Listen("tcp", address.HostPort(at, 80))
+	plain, err := listen(ctx, address.HostPort(at, 80))
 	if err != nil {
 		return fmt.Errorf("listen for Ingresses: %w", err)
 	}
-	secure, err := net.Listen("tcp", address.HostPort(at, 443))
+	secure, err := listen(ctx, address.HostPort(at, 443))
 	if err != nil {
 		plain.Close()
 		return fmt.Errorf("listen for Ingresses: %w", err)
@@ -277,6 +280,23 @@ func (e *edge) serve(ctx context.Context) error {
 		err = nil // what was still under way is cut
 	}
 	return errors.Join(err, ignoreClosed(server.Close()))
+}
+
+// listen waits for an address that an ingress which drains still has.
+func listen(ctx context.Context, at string) (net.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenLimit)
+	defer cancel()
+	for {
+		listener, err := net.Listen("tcp", at)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return listener, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(listenAgain / 10):
+		}
+	}
 }
 
 func ignoreClosed(err error) error {

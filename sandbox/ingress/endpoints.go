@@ -53,6 +53,7 @@ type backend struct {
 type endpoint struct {
 	pod       netip.AddrPort // as the API has it
 	address   string         // on this machine
+	speaks    protocol
 	pool      *pool
 	active    atomic.Int64 // requests and connections under way
 	shunUntil atomic.Int64 // Unix nanoseconds
@@ -157,8 +158,8 @@ func (d *directory) refresh(b *backend) {
 	var next []*endpoint
 	for _, pod := range usablePods(d.slices[b.key.service], port.Name) {
 		e := old[pod]
-		if e == nil {
-			e = &endpoint{pod: pod, address: address.HostPort(pod.Addr(), int(pod.Port()))}
+		if e == nil || e.speaks != speaks {
+			e = &endpoint{pod: pod, speaks: speaks, address: address.HostPort(pod.Addr(), int(pod.Port()))}
 			e.pool = newPool(e.address, speaks, func() { d.opened(e) })
 		}
 		next = append(next, e)

@@ -124,6 +124,15 @@ func (c *countingConn) Write(data []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite tells the pod's side of an upgraded connection that the client has
+// said all.
+func (c *countingConn) CloseWrite() error {
+	if half, can := c.Conn.(interface{ CloseWrite() error }); can {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // send makes one attempt at a request. sent is whether the pod may have seen
 // anything of it; if not, another pod may be tried.
 func (p *pool) send(request *http.Request) (response *http.Response, sent bool, err error) {

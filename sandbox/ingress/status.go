@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,7 @@ const (
 	writeAgain   = 500 * time.Millisecond
 )
 
-// Statuses writes addresses into the status of Ingresses and Services.
+// Statuses write addresses into the status of Ingresses and Services.
 type statuses struct {
 	client kubernetes.Interface
 	queue  *queue
@@ -30,27 +31,44 @@ type statuses struct {
 	seed   uint64
 	wait   delay.Range
 	served netip.Addr // the ingress's address
-	due    map[types.UID]time.Time
+
+	mu      sync.Mutex
+	waiting map[types.UID]*addressee
+}
+
+// An addressee is an Ingress that has been seen without its address.
+type addressee struct {
+	due    time.Time
+	queued bool
 }
 
 // addressed sees to it that an Ingress gets the ingress's address after its delay,
-// and again should it lose it. Its calls must come one at a time.
+// and again should it lose it.
 func (s *statuses) addressed(c change[*netv1.Ingress]) {
 	ingress := c.object
+	points := ingress.Status.LoadBalancer.Ingress
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c.gone {
-		delete(s.due, ingress.UID)
+		delete(s.waiting, ingress.UID)
 		return
 	}
-	points := ingress.Status.LoadBalancer.Ingress
 	if len(points) == 1 && points[0].IP == s.served.String() {
 		return
 	}
-	due, known := s.due[ingress.UID]
-	if !known {
-		due = time.Now().Add(s.wait.For(s.seed, "address of Ingress "+c.name))
-		s.due[ingress.UID] = due
+	to := s.waiting[ingress.UID]
+	if to == nil {
+		to = &addressee{due: time.Now().Add(s.wait.For(s.seed, "address of Ingress "+c.name))}
+		s.waiting[ingress.UID] = to
 	}
-	s.queue.after(time.Until(due), "Ingress "+c.name, func(ctx context.Context) {
+	if to.queued {
+		return
+	}
+	to.queued = true
+	s.queue.after(time.Until(to.due), "Ingress "+c.name, func(ctx context.Context) {
+		s.mu.Lock()
+		to.queued = false
+		s.mu.Unlock()
 		s.write(ctx, "Ingress "+c.name, newPatch(ingress.UID, s.served), func(ctx context.Context, patch []byte) error {
 			_, err := s.client.NetworkingV1().Ingresses(ingress.Namespace).
 				Patch(ctx, ingress.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
