@@ -3,12 +3,15 @@ package referee
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +115,7 @@ func drop(w http.ResponseWriter) {
 type network struct {
 	servers   map[string]*pipeListener
 	resolve   func(question dns.Question, udp bool) *dns.Msg // nil: no answer ever
+	resolveMu sync.Mutex                                     // one question at a time
 	listeners []io.Closer
 }
 
@@ -162,7 +166,9 @@ func (n *network) dialResolver(udp bool) net.Conn {
 		if err != nil {
 			return
 		}
+		n.resolveMu.Lock()
 		response := n.resolve(query.Question[0], udp)
+		n.resolveMu.Unlock()
 		if response == nil {
 			_, _ = io.Copy(io.Discard, far) // until the asker gives up
 			return
@@ -224,11 +230,44 @@ func httpTarget(t testing.TB, server *httptest.Server, kinds ...Kind) Target {
 
 func serve(t testing.TB, handler http.Handler) *httptest.Server {
 	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = nil
-	server.Start()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server
+}
+
+func newTLSServer(t testing.TB, handler http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about clients that do not trust it
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
+}
+
+func clientTLS(server *httptest.Server) *tls.Config {
+	return server.Client().Transport.(*http.Transport).TLSClientConfig
+}
+
+func newH2CServer(t testing.TB, handler http.Handler) (*http.Server, string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler, Protocols: new(http.Protocols)}
+	server.Protocols.SetUnencryptedHTTP2(true)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return server, listener.Addr().String()
+}
+
+func mustPort(t testing.TB, address string) uint16 {
+	t.Helper()
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Port()
 }
 
 // pretty is for messages of failing tests.

@@ -15,6 +15,10 @@ const (
 	// never waits for itself. With slowOverlap lanes a name is asked every 500 ms.
 	slowPeriod  = 2500 * time.Millisecond
 	slowOverlap = 5
+	// A paced lane asks at most once in laneInterval, as a person would: an estate of
+	// few names has several lanes of each sort, so that no kept connection is asked
+	// faster than an estate in good health answers.
+	laneInterval = time.Second
 	// maxSlow bounds the slow requests under way at once over all names, on average.
 	maxSlow = 400
 )
@@ -29,6 +33,13 @@ func (l *load) schedule(random *rand.Rand) []*lane {
 			paced = append(paced, l.pacedLanes(target, client)...)
 			if target.ask(KindPlayer) {
 				players = append(players, l.playerLane(target, client, random))
+			}
+		}
+	}
+	if once := paced; len(once) > 0 {
+		for len(paced) < int(l.config.Rate*laneInterval.Seconds()) {
+			for _, lane := range once {
+				paced = append(paced, l.newLane(lane.target, lane.client, lane.kind, lane.keeps))
 			}
 		}
 	}
