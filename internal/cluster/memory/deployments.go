@@ -25,23 +25,11 @@ func (c *Cluster) syncDeployment(key types.NamespacedName) error {
 	if d == nil || d.DeletionTimestamp != nil {
 		return nil
 	}
-	sets := c.setsOf(d)
-	current := slices.IndexFunc(sets, func(rs *appsv1.ReplicaSet) bool { return sameTemplate(&rs.Spec.Template, &d.Spec.Template) })
-	switch {
-	case current >= 0:
-	case d.Spec.Paused && len(sets) > 0:
-		current = len(sets) - 1
-	default:
-		if err := c.newSet(d, sets); err != nil {
-			return err
-		}
-		if sets = c.setsOf(d); len(sets) == 0 {
-			return nil
-		}
-		current = len(sets) - 1
+	sets, err := c.withPresent(d)
+	if err != nil || len(sets) == 0 {
+		return err
 	}
-	present := sets[current]
-	old := slices.Delete(slices.Clone(sets), current, current+1)
+	present, old := sets[len(sets)-1], sets[:len(sets)-1]
 	if err := c.scale(d, present, old); err != nil {
 		return err
 	}
@@ -49,6 +37,40 @@ func (c *Cluster) syncDeployment(key types.NamespacedName) error {
 		return err
 	}
 	return c.tellDeployment(key, present.Name)
+}
+
+// withPresent returns the ReplicaSets of a Deployment by revision. The last is
+// that of its present template, which is made, or made the newest, if need be.
+func (c *Cluster) withPresent(d *appsv1.Deployment) ([]*appsv1.ReplicaSet, error) {
+	sets := c.setsOf(d)
+	if len(sets) > 0 && (d.Spec.Paused || d.Status.ObservedGeneration == d.Generation) {
+		return sets, nil
+	}
+	revision := "1"
+	if len(sets) > 0 {
+		revision = strconv.Itoa(revisionOf(sets[len(sets)-1]) + 1)
+	}
+	at := slices.IndexFunc(sets, func(rs *appsv1.ReplicaSet) bool { return sameTemplate(&rs.Spec.Template, &d.Spec.Template) })
+	switch {
+	case at >= 0 && at == len(sets)-1:
+		return sets, nil
+	case at >= 0:
+		again := *sets[at]
+		again.Annotations = with(again.Annotations, revisionAnnotation, revision)
+		if err := c.settle(c.kinds[replicaSets], c.kinds[replicaSets].key(&again), sets[at], &again, system(deploymentController)); err != nil {
+			return nil, err
+		}
+	default:
+		if err := c.newSet(d, revision); err != nil {
+			return nil, err
+		}
+	}
+	out := d.DeepCopy()
+	out.Annotations = with(out.Annotations, revisionAnnotation, revision)
+	if _, err := c.replace(c.kinds[deployments], d, out, system(deploymentController)); err != nil {
+		return nil, err
+	}
+	return c.setsOf(d), nil
 }
 
 // setsOf returns the ReplicaSets that a Deployment controls, by revision.
@@ -79,12 +101,8 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 }
 
 // newSet makes the ReplicaSet of the present template, with no replicas yet.
-func (c *Cluster) newSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) error {
+func (c *Cluster) newSet(d *appsv1.Deployment, revision string) error {
 	hash := templateHash(&d.Spec.Template)
-	revision := 1
-	if len(sets) > 0 {
-		revision = revisionOf(sets[len(sets)-1]) + 1
-	}
 	template := d.Spec.Template.DeepCopy()
 	if template.Labels == nil {
 		template.Labels = map[string]string{}
@@ -95,17 +113,12 @@ func (c *Cluster) newSet(d *appsv1.Deployment, sets []*appsv1.ReplicaSet) error 
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: d.Name + "-" + hash, Namespace: d.Namespace, Labels: template.Labels,
-			Annotations:     with(d.Annotations, revisionAnnotation, strconv.Itoa(revision)),
+			Annotations:     with(d.Annotations, revisionAnnotation, revision),
 			OwnerReferences: []metav1.OwnerReference{owner(d, c.kinds[deployments])},
 		},
 		Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](0), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template},
 	}
-	if _, err := c.create(c.kinds[replicaSets], rs, system(deploymentController)); err != nil {
-		return err
-	}
-	out := d.DeepCopy()
-	out.Annotations = with(out.Annotations, revisionAnnotation, strconv.Itoa(revision))
-	_, err := c.replace(c.kinds[deployments], d, out, system(deploymentController))
+	_, err := c.create(c.kinds[replicaSets], rs, system(deploymentController))
 	return err
 }
 
@@ -245,8 +258,9 @@ func (c *Cluster) tellDeployment(key types.NamespacedName, present string) error
 	}
 	out := *d
 	out.Status = status
-	_, err := c.replace(c.kinds[deployments], d, &out, system(deploymentController).on("status"))
-	return err
+	w := system(deploymentController).on("status")
+	c.sign(c.kinds[deployments], d, &out, w)
+	return c.settle(c.kinds[deployments], key, d, &out, w)
 }
 
 func (c *Cluster) condition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType, holds bool, yes, no string) appsv1.DeploymentCondition {
