@@ -1,6 +1,7 @@
 package dnstest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -130,10 +131,10 @@ func (s *Server) Put(zoneName string, sets ...dns.RecordSet) {
 // Apex returns the two sets that every zone has.
 func Apex(t testing.TB, zoneName string) []dns.RecordSet {
 	t.Helper()
-	soa := fmt.Sprintf("ns1.%s. hostmaster.%s. 7 3600 600 86400 300", zoneName, zoneName)
+	soa := fmt.Sprintf("ns1.servers.test. hostmaster.%s. 7 3600 600 86400 300", zoneName)
 	return []dns.RecordSet{
 		Set(t, zoneName, "SOA", 900, soa),
-		Set(t, zoneName, "NS", 3600, "ns1."+zoneName+".", "ns2."+zoneName+"."),
+		Set(t, zoneName, "NS", 3600, "ns1.servers.test.", "ns2.servers.test."),
 	}
 }
 
@@ -191,9 +192,19 @@ func (s *Server) mayChange(w wire.ResponseWriter, request *wire.Msg) bool {
 	return s.KeyName == "" || request.IsTsig() != nil && w.TsigStatus() == nil
 }
 
+// sign signs reply if request was signed, or says in the signature's place what was
+// wrong with the request's (RFC 8945, section 5.2).
 func sign(w wire.ResponseWriter, request, reply *wire.Msg) {
-	if signature := request.IsTsig(); signature != nil && w.TsigStatus() == nil {
-		reply.SetTsig(signature.Hdr.Name, signature.Algorithm, 300, time.Now().Unix())
+	signature := request.IsTsig()
+	if signature == nil {
+		return
+	}
+	reply.SetTsig(signature.Hdr.Name, signature.Algorithm, 300, time.Now().Unix())
+	switch err := w.TsigStatus(); {
+	case errors.Is(err, wire.ErrSecret):
+		reply.IsTsig().Error = wire.RcodeBadKey
+	case err != nil:
+		reply.IsTsig().Error = wire.RcodeBadSig
 	}
 }
 

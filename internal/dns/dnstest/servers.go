@@ -154,7 +154,7 @@ func testDelegation(t *testing.T, setup SetupServers) {
 		Parent: parentNS,
 		Glue:   []dns.RecordSet{glue},
 		Apex:   apex[1],
-		SOA:    zone.SOA{TTL: 900, Serial: got.SOA.Serial, Minimum: 300, Primary: "ns1." + zoneName},
+		SOA:    zone.SOA{TTL: 900, Serial: got.SOA.Serial, Minimum: 300, Primary: "ns1.servers.test"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

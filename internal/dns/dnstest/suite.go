@@ -246,7 +246,7 @@ func testApex(t *testing.T, setup Setup) {
 	}
 	for i, set := range lowered {
 		if set.Type == "NS" {
-			lowered[i].Data = []string{"ns1.elsewhere.test.", "ns2." + zoneName + "."}
+			lowered[i].Data = []string{"ns1.elsewhere.test.", "ns2.servers.test."}
 		}
 	}
 	// There and back, as a migration does it.

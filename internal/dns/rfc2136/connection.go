@@ -158,7 +158,7 @@ func (c *connection) verify(packed []byte, message *wire.Msg, timersOnly bool) e
 	}
 	signature := message.IsTsig()
 	if signature == nil {
-		return fmt.Errorf("answer %s is not signed with key %s", rcodeText(message.Rcode), c.key.Name)
+		return &unsignedError{rcode: message.Rcode, key: c.key.Name}
 	}
 	// An answer about a bad key cannot be signed (RFC 8945, section 5.2).
 	if signature.Error != wire.RcodeSuccess {
@@ -168,16 +168,46 @@ func (c *connection) verify(packed []byte, message *wire.Msg, timersOnly bool) e
 		return fmt.Errorf("answer is signed with key %s, not %s", signature.Hdr.Name, c.key.Name)
 	}
 	err := wire.TsigVerify(packed, c.key.Secret, c.mac, timersOnly)
-	if errors.Is(err, wire.ErrAuth) && message.Rcode == wire.RcodeNotAuth {
-		// The library takes every NOTAUTH for a bad key and checks no signature. So
-		// this code alone proves nothing; update asks again before it believes it.
-		return nil
+	if errors.Is(err, wire.ErrAuth) {
+		// The library takes every NOTAUTH for a bad key and checks no signature.
+		return &unsignedError{rcode: message.Rcode, key: c.key.Name}
 	}
 	if err != nil {
 		return fmt.Errorf("signature of the answer: %w", err)
 	}
 	c.mac = signature.MAC
 	return nil
+}
+
+// An unsignedError is an answer that anybody may have sent. Servers that look for
+// keys within zones do not sign their refusal of a zone that they do not hold.
+type unsignedError struct {
+	rcode int
+	key   string
+}
+
+func (e *unsignedError) Error() string {
+	return fmt.Sprintf("server answers %s without a valid signature of key %s", rcodeText(e.rcode), e.key)
+}
+
+// refusal returns the code by which an answer refuses a zone, if it does so, signed
+// or not: reply and err are what receive returned. For a question that is enough,
+// because a false refusal changes nothing.
+func refusal(reply *wire.Msg, err error) (rcode int, refused bool) {
+	var unsigned *unsignedError
+	switch {
+	case err == nil:
+		rcode = reply.Rcode
+	case errors.As(err, &unsigned):
+		rcode = unsigned.rcode
+	default:
+		return 0, false
+	}
+	switch rcode {
+	case wire.RcodeRefused, wire.RcodeNotAuth, wire.RcodeNameError, wire.RcodeNotZone:
+		return rcode, true
+	}
+	return 0, false
 }
 
 // ask sends one question and returns its answer. An error of the way there and back

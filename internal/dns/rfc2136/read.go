@@ -22,11 +22,17 @@ func (c *connection) transfer(zoneName string) ([]dns.RecordSet, error) {
 	var records []wire.RR
 	for first := true; ; first = false {
 		reply, err := c.receive(question.Id, !first)
+		if rcode, refused := refusal(reply, err); refused {
+			return nil, c.transferRefused(zoneName, rcode)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("transfer: %w", transientIfNetwork(err))
 		}
+		if reply.Rcode == wire.RcodeServerFailure {
+			return nil, fmt.Errorf("transfer: %w", rcodeError(reply.Rcode, dns.ErrTransient))
+		}
 		if reply.Rcode != wire.RcodeSuccess {
-			return nil, c.transferRefused(zoneName, reply.Rcode)
+			return nil, fmt.Errorf("transfer: %w", rcodeError(reply.Rcode, nil))
 		}
 		records = append(records, reply.Answer...)
 		if len(records) == 0 || records[0].Header().Rrtype != wire.TypeSOA {
@@ -42,16 +48,10 @@ func (c *connection) transfer(zoneName string) ([]dns.RecordSet, error) {
 // transferRefused tells a zone that the server does not hold from one that it does
 // not hand out: most servers answer REFUSED for both.
 func (c *connection) transferRefused(zoneName string, rcode int) error {
-	switch rcode {
-	case wire.RcodeServerFailure:
-		return fmt.Errorf("transfer: %w", rcodeError(rcode, dns.ErrTransient))
-	case wire.RcodeRefused, wire.RcodeNotAuth, wire.RcodeNameError, wire.RcodeNotZone:
-		if _, err := c.soa(zoneName); err != nil {
-			return fmt.Errorf("transfer: server answers %s: %w", rcodeText(rcode), err)
-		}
-		return fmt.Errorf("transfer: server holds the zone, but answers %s: is the key allowed to transfer it?", rcodeText(rcode))
+	if _, err := c.soa(zoneName); err != nil {
+		return fmt.Errorf("transfer: server answers %s: %w", rcodeText(rcode), err)
 	}
-	return fmt.Errorf("transfer: %w", rcodeError(rcode, nil))
+	return fmt.Errorf("transfer: server holds the zone, but answers %s: is the key allowed to transfer it?", rcodeText(rcode))
 }
 
 // content returns the records as sets, without what signing makes.
@@ -69,6 +69,9 @@ func content(records []wire.RR) []dns.RecordSet {
 // answer for the zone with authority.
 func (c *connection) soa(zoneName string) (dns.RecordSet, error) {
 	reply, err := c.ask(zoneName, "SOA")
+	if _, refused := refusal(reply, err); refused {
+		return dns.RecordSet{}, dns.ErrNoZone
+	}
 	if err != nil {
 		return dns.RecordSet{}, fmt.Errorf("ask for the SOA: %w", err)
 	}
@@ -80,20 +83,6 @@ func (c *connection) soa(zoneName string) (dns.RecordSet, error) {
 		return dns.RecordSet{}, dns.ErrNoZone
 	}
 	return *soa, nil
-}
-
-// look returns what the zone holds for expected's key, nil if nothing, and the SOA
-// from before that was read.
-func (c *connection) look(zoneName string, expected *dns.RecordSet) (*dns.RecordSet, dns.RecordSet, error) {
-	soa, err := c.soa(zoneName)
-	if err != nil {
-		return nil, dns.RecordSet{}, err
-	}
-	if expected.Key == soa.Key {
-		return &soa, soa, nil
-	}
-	held, err := c.lookAt(zoneName, expected.Key, expected)
-	return held, soa, err
 }
 
 // lookAt returns what the zone holds for key. A question is enough if its answer is

@@ -131,11 +131,17 @@ func (s *Server) swap(ctx context.Context, zoneName string, swap dns.Swap) error
 	}
 	defer conn.close()
 
-	var guard *dns.RecordSet // the SOA on which the update is conditional
+	soa, err := conn.soa(zoneName)
+	if err != nil {
+		return err
+	}
+	var guard *dns.RecordSet // what else the update is conditional on
 	if swap.Old != nil {
-		held, soa, err := conn.look(zoneName, swap.Old)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", swap.Key(), err)
+		held := &soa
+		if swap.Key() != soa.Key {
+			if held, err = conn.lookAt(zoneName, swap.Key(), swap.Old); err != nil {
+				return fmt.Errorf("read %s: %w", swap.Key(), err)
+			}
 		}
 		if held == nil || !zone.Equal(*held, *swap.Old) {
 			return dns.Changed(held, swap.Old)
@@ -195,13 +201,8 @@ func (c *connection) update(zoneName string, swap dns.Swap, guard *dns.RecordSet
 	case wire.RcodeServerFailure:
 		// The server takes back what it had begun (RFC 2136, section 3.5).
 		return fmt.Errorf("update: %w", rcodeError(reply.Rcode, dns.ErrTransient))
-	case wire.RcodeNotAuth, wire.RcodeRefused:
-		if _, err := c.soa(zoneName); errors.Is(err, dns.ErrNoZone) {
-			return fmt.Errorf("update: %w", rcodeError(reply.Rcode, dns.ErrNoZone))
-		}
-		return fmt.Errorf("update: server answers %s: is it the primary, and may the key change %s?", rcodeText(reply.Rcode), swap.Key())
 	default:
-		return fmt.Errorf("update: %w", rcodeError(reply.Rcode, nil))
+		return fmt.Errorf("update: server answers %s: is it the primary, and may the key change %s?", rcodeText(reply.Rcode), swap.Key())
 	}
 }
 
