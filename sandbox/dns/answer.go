@@ -58,9 +58,9 @@ func (v *version) find(name string) (found *node, exists bool) {
 		}
 		return n, true
 	}
-	encloser := parent(name)
+	encloser := above(name)
 	for v.nodes[encloser] == nil {
-		encloser = parent(encloser)
+		encloser = above(encloser)
 	}
 	wildcard := "*." + encloser
 	if encloser == "." {
@@ -76,7 +76,7 @@ func (v *version) find(name string) (found *node, exists bool) {
 // empty if the zone answers for name itself. DS belongs to the parent's side.
 func (v *version) cut(name string, qtype uint16) string {
 	cut := ""
-	for at := name; at != v.apex; at = parent(at) {
+	for at := name; at != v.apex; at = above(at) {
 		if at == name && qtype == dns.TypeDS {
 			continue
 		}

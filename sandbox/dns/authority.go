@@ -84,7 +84,7 @@ func (a *authority) zone(name string, qtype uint16) *heldZone {
 		if !dns.IsSubDomain(apex, name) || (best != nil && len(best.Name) > len(apex)) {
 			continue
 		}
-		if qtype == dns.TypeDS && apex == name && apex != "." && a.zone(parent(name), dns.TypeSOA) != nil {
+		if qtype == dns.TypeDS && apex == name && apex != "." && a.zone(above(name), dns.TypeSOA) != nil {
 			continue
 		}
 		best = zone

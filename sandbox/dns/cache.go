@@ -91,7 +91,7 @@ func (c *cache) sweep(now time.Time) {
 func (c *cache) closest(name string, now time.Time) *delegation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for at := name; at != "."; at = parent(at) {
+	for at := name; at != "."; at = above(at) {
 		if d := c.delegations[at]; d != nil && d.expires.After(now) {
 			return d
 		}

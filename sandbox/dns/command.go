@@ -8,6 +8,7 @@
 package dns
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"crossfade.dev/sandbox/parent"
 )
 
 // Example is a Config in YAML with everything that a move of live.demo.test needs.
@@ -25,7 +28,7 @@ var Example string
 // Command returns `sandbox dns`.
 func Command() *cobra.Command {
 	var file, dir, inspect string
-	var example bool
+	var example, dieWithParent bool
 	command := &cobra.Command{
 		Use:   "dns --config FILE --dir DIR",
 		Short: "Serve zones that take updates, and caching resolvers",
@@ -33,7 +36,8 @@ func Command() *cobra.Command {
 several kinds, over UDP and TCP on loopback addresses.
 
 Updates are kept in --dir and outlive any kill; --config gives a zone's content
-for the first start only.`,
+for the first start only. When every address is served, the line "ready" is
+printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if example {
@@ -44,7 +48,11 @@ for the first start only.`,
 			if err != nil {
 				return err
 			}
-			return run(command, config, dir, inspect)
+			ctx := command.Context()
+			if dieWithParent {
+				ctx = parent.Follow(ctx)
+			}
+			return run(ctx, command, config, dir, inspect)
 		},
 	}
 	flags := command.Flags()
@@ -52,10 +60,11 @@ for the first start only.`,
 	flags.StringVar(&dir, "dir", "dns", "directory that keeps the zones' changes")
 	flags.StringVar(&inspect, "inspect", "", "address that serves counts, zones and caches over HTTP; none by default")
 	flags.BoolVar(&example, "example", false, "print an example of --config, and exit")
+	flags.BoolVar(&dieWithParent, "die-with-parent", false, "end when the parent process ends or closes the pipe on standard input")
 	return command
 }
 
-func run(command *cobra.Command, config Config, dir, inspect string) error {
+func run(ctx context.Context, command *cobra.Command, config Config, dir, inspect string) error {
 	log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
 	service, err := Start(config, dir, log)
 	if err != nil {
@@ -70,6 +79,7 @@ func run(command *cobra.Command, config Config, dir, inspect string) error {
 		go http.Serve(listener, service.Handler())
 	}
 	log.Info("names are served", "zones", len(config.Zones), "resolvers", len(config.Resolvers))
-	<-command.Context().Done()
+	fmt.Fprintln(command.OutOrStdout(), "ready")
+	<-ctx.Done()
 	return service.Close()
 }

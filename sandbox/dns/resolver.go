@@ -171,7 +171,7 @@ func (r *resolver) search(ctx context.Context, name string, rrtype uint16, depth
 func (r *resolver) descend(ctx context.Context, name string, rrtype uint16, depth int) (*entryCached, string, error) {
 	from := name
 	if rrtype == dns.TypeDS && name != "." {
-		from = parent(name) // the parent's side of the cut has it
+		from = above(name) // the parent's side of the cut has it
 	}
 	at := r.cache.closest(from, r.now())
 	for range maxReferrals {

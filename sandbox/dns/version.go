@@ -203,7 +203,7 @@ func (e *edit) own(name string) *node {
 	}
 	e.nodes[name] = &node{sets: map[uint16][]dns.RR{}}
 	if name != e.base.apex {
-		e.own(parent(name)).below++
+		e.own(above(name)).below++
 	}
 	return e.nodes[name]
 }
@@ -217,13 +217,13 @@ func (e *edit) prune(name string) {
 		}
 		delete(e.nodes, name)
 		delete(e.mine, name)
-		name = parent(name)
+		name = above(name)
 		e.own(name).below--
 	}
 }
 
-// parent returns name without its first label.
-func parent(name string) string {
+// above returns name without its first label.
+func above(name string) string {
 	next, end := dns.NextLabel(name, 0)
 	if end {
 		return "."

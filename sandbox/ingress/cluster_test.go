@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"crossfade.dev/sandbox/address"
@@ -37,7 +38,8 @@ const patience = 10 * time.Second
 type cluster struct {
 	t      *testing.T
 	number int
-	client *fake.Clientset
+	client kubernetes.Interface
+	real   bool // the API server chooses UIDs and versions
 	stop   context.CancelFunc
 	ended  chan error
 	nextIP int
@@ -60,7 +62,7 @@ func (c *cluster) start(dir string, change ...func(*Options)) {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	options := Options{
-		Cluster: c.number, Client: c.client, Seed: 1, Dir: dir, Log: log, DrainLimit: patience,
+		Cluster: c.number, Client: c.client, Seed: 1, Dir: dir, Log: log, DrainLimit: patience, Ready: func() {},
 		AddressDelay: delay.Range{Min: time.Millisecond, Max: 5 * time.Millisecond}, EndpointDelay: delay.Range{Max: 5 * time.Millisecond},
 	}
 	for _, f := range change {
@@ -180,6 +182,9 @@ var uids atomic.Int64
 
 func (c *cluster) meta(name string) metav1.ObjectMeta {
 	n := uids.Add(1)
+	if c.real {
+		return metav1.ObjectMeta{Name: name, Namespace: "shop"}
+	}
 	return metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID(fmt.Sprint("uid-", n)), ResourceVersion: fmt.Sprint(n)}
 }
 

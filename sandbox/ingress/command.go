@@ -20,6 +20,7 @@ import (
 
 	"crossfade.dev/sandbox/address"
 	"crossfade.dev/sandbox/delay"
+	"crossfade.dev/sandbox/parent"
 )
 
 // Command returns `sandbox ingress`, which serves until its context ends.
@@ -29,6 +30,7 @@ func Command() *cobra.Command {
 		EndpointDelay: delay.Range{Min: 200 * time.Millisecond, Max: 3 * time.Second},
 	}
 	var kubeconfig string
+	var dieWithParent bool
 	command := &cobra.Command{
 		Use:   "ingress --cluster C --kubeconfig FILE --dir DIR",
 		Short: "Serve a cluster's Ingresses and LoadBalancer Services",
@@ -36,7 +38,8 @@ func Command() *cobra.Command {
 10443) and each LoadBalancer Service at an address of its own from 10.C.240.2 on.
 
 Addresses and changes of endpoints take effect after delays drawn from --seed, as
-in a real cluster. Nothing that reached a pod is sent again.`,
+in a real cluster. Nothing that reached a pod is sent again. When the whole cluster
+was seen once, and every port is served, the line "ready" is printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := address.Cluster(options.Cluster).Validate(); err != nil {
@@ -48,7 +51,12 @@ in a real cluster. Nothing that reached a pod is sent again.`,
 			}
 			options.Client = client
 			options.Log = slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
-			return Run(command.Context(), options)
+			options.Ready = func() { fmt.Fprintln(command.OutOrStdout(), "ready") }
+			ctx := command.Context()
+			if dieWithParent {
+				ctx = parent.Follow(ctx)
+			}
+			return Run(ctx, options)
 		},
 	}
 	flags := command.Flags()
@@ -61,6 +69,7 @@ in a real cluster. Nothing that reached a pod is sent again.`,
 	flags.StringVar(&options.Dir, "dir", "ingress", "directory that keeps addresses and the certificate authority (ca.crt)")
 	flags.DurationVar(&options.Drain, "drain", 2*time.Second, "for how long requests are taken after SIGTERM")
 	flags.DurationVar(&options.DrainLimit, "drain-limit", 30*time.Second, "when requests still under way are cut")
+	flags.BoolVar(&dieWithParent, "die-with-parent", false, "end when the parent process ends or closes the pipe on standard input")
 	return command
 }
 

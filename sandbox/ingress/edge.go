@@ -54,6 +54,8 @@ type Options struct {
 	// cut.
 	Drain, DrainLimit time.Duration
 	Log               *slog.Logger
+	// Ready is called once, when clients are served.
+	Ready func()
 }
 
 // An edge is where a cluster's clients enter: its Ingresses and load balancers.
@@ -260,6 +262,7 @@ func (e *edge) serve(ctx context.Context) error {
 	go func() { ended <- server.Serve(e.metrics.counted(plain, "http")) }()
 	go func() { ended <- server.ServeTLS(e.metrics.counted(secure, "https"), "", "") }()
 	e.Log.Info("ingress is served", "address", at, "http", plain.Addr(), "https", secure.Addr())
+	e.Ready()
 	select {
 	case err := <-ended:
 		return err
