@@ -18,7 +18,7 @@ const (
 	// Write is numbered writes, read back later: POST {"id"} to /v1/events, and
 	// GET of /v1/events/{id}.
 	Write Kind = "write"
-	// Player follows the live stream whose playlist is at the name's path.
+	// Player follows the live stream whose playlist is at the name's PlaylistPath.
 	Player Kind = "player"
 	// Slow is a GET with `delay=2s`, for pods whose grace period leaves time to
 	// finish it.
@@ -35,6 +35,8 @@ type Name struct {
 	Scheme string `json:"scheme"`
 	Port   int32  `json:"port"`
 	Path   string `json:"path"`
+	// PlaylistPath is set where there is a live stream.
+	PlaylistPath string `json:"playlistPath,omitempty"`
 	// Kinds is empty when the host has to lead somewhere, but nothing that speaks
 	// HTTP stands behind it.
 	Kinds []Kind `json:"kinds,omitempty"`
@@ -143,7 +145,8 @@ func (s *standing) name(host, path string, port int32, entry Entry, service stri
 		name.Kinds = append(name.Kinds, Write)
 	case Origin.Image():
 		name.Kinds = append(name.Kinds, Player)
-		name.Path = "/live/playlist.m3u8"
+		name.PlaylistPath = "/live/playlist.m3u8"
+		name.Path = name.PlaylistPath
 	}
 	if w.graceSeconds >= slowGraceSeconds {
 		name.Kinds = append(name.Kinds, Slow)

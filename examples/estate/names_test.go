@@ -19,8 +19,14 @@ func nameOf(t *testing.T, names []Name, host, path string) Name {
 func TestNamesOfTheDefaultEstate(t *testing.T) {
 	names := Generate(Options{Zone: "tv.example.org"}).Names
 	want := []Name{
-		{"web.tv.example.org", "http", 80, "/", []Kind{Get, Write, Slow}, Entry{"Ingress", "edge", "web"}, "web"},
-		{"live-origin.tv.example.org", "http", 80, "/live/playlist.m3u8", []Kind{Get, Player}, Entry{"Ingress", "live", "live-origin"}, "live-origin"},
+		{
+			Host: "web.tv.example.org", Scheme: "http", Port: 80, Path: "/",
+			Kinds: []Kind{Get, Write, Slow}, Entry: Entry{"Ingress", "edge", "web"}, Service: "web",
+		},
+		{
+			Host: "live-origin.tv.example.org", Scheme: "http", Port: 80, Path: "/live/playlist.m3u8", PlaylistPath: "/live/playlist.m3u8",
+			Kinds: []Kind{Get, Player}, Entry: Entry{"Ingress", "live", "live-origin"}, Service: "live-origin",
+		},
 	}
 	for _, w := range want {
 		if got := nameOf(t, names, w.Host, w.Path); !reflect.DeepEqual(got, w) {

@@ -34,11 +34,11 @@ type process struct {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func start(t *testing.T, role string, env ...string) *process {
 	t.Helper()
 	port := freePort(t)
 	p := &process{address: net.JoinHostPort("127.0.0.1", port), output: &bytes.Buffer{}}
-	p.command = exec.Command(os.Args[0], role)
+	p.command = exec.CommandContext(t.Context(), os.Args[0], role) // killed with the test
 	p.command.Env = append([]string{
 		"RUN_ESTATE=1", "BIND_ADDRESS=127.0.0.1", "GRACE_SECONDS=2", "PORT=" + port,
 		"POD_NAME=" + role + "-1", "POD_NAMESPACE=test", "POD_IP=10.1.1.1",
@@ -59,7 +59,6 @@ func start(t *testing.T, role string, env ...string) *process {
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.command.Process.Kill() }) // fails when it has ended, as it should have
 	return p
 }
 
@@ -74,25 +73,31 @@ func (p *process) terminate(t *testing.T) {
 	}
 }
 
-func (p *process) ask(method, path, body string) (*http.Response, string, error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, "http://"+p.address+path, strings.NewReader(body))
+type answer struct {
+	status int
+	pod    string
+	body   string
+}
+
+func (p *process) ask(ctx context.Context, method, path, body string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.address+path, strings.NewReader(body))
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
-	return response, string(text), err
+	return answer{response.StatusCode, response.Header.Get("X-Pod-Name"), string(text)}, err
 }
 
 func (p *process) untilReady(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
-		response, _, err := p.ask("GET", "/readyz", "")
-		if err == nil && response.StatusCode == http.StatusOK {
+		got, err := p.ask(t.Context(), "GET", "/readyz", "")
+		if err == nil && got.status == http.StatusOK {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -112,18 +117,22 @@ func TestPlatformRunsAndStopsInOrder(t *testing.T) {
 		p.untilReady(t)
 	}
 
-	response, body, err := web.ask("POST", "/v1/events", `{"id":"e-1"}`)
-	if err != nil || response.StatusCode != http.StatusCreated || strings.TrimSpace(body) != `{"id":"e-1","count":1}` {
-		t.Errorf("an event through the front: %v, %s, %v", response, body, err)
+	tests := []struct {
+		asked              *process
+		method, path, body string
+		want               answer // whose body is the beginning
+	}{
+		{web, "POST", "/v1/events", `{"id":"e-1"}`, answer{http.StatusCreated, "test/web-1", `{"id":"e-1","count":1}`}},
+		{web, "GET", "/v1/events/e-1", "", answer{http.StatusOK, "test/web-1", `{"id":"e-1","count":1}`}},
+		{web, "GET", "/", "", answer{http.StatusOK, "test/web-1", "<!doctype html>"}},
+		{live, "GET", "/live/playlist.m3u8", "", answer{http.StatusOK, "test/origin-1", "#EXTM3U\n"}},
+		{plain, "GET", "/", "", answer{http.StatusOK, "test/service-1", "titles at /\n"}},
 	}
-	if got := response.Header.Get("X-Pod-Name"); got != "test/web-1" {
-		t.Errorf("the front calls itself %q", got)
-	}
-	if _, body, _ := live.ask("GET", "/live/playlist.m3u8", ""); !strings.HasPrefix(body, "#EXTM3U\n") {
-		t.Errorf("the playlist is %q", body)
-	}
-	if _, body, _ := plain.ask("GET", "/", ""); body != "titles at /\n" {
-		t.Errorf("the plain service says %q", body)
+	for _, test := range tests {
+		got, err := test.asked.ask(t.Context(), test.method, test.path, test.body)
+		if err != nil || got.status != test.want.status || got.pod != test.want.pod || !strings.HasPrefix(got.body, test.want.body) {
+			t.Errorf("%s %s: got %+v, %v; want %+v", test.method, test.path, got, err, test.want)
+		}
 	}
 
 	for _, p := range []*process{web, live, plain, api, core} {
@@ -159,7 +168,7 @@ func TestWrongUseIsRefusedInOneSentence(t *testing.T) {
 		{[]string{"service"}, "GRACE_SECONDS=long", "estate: GRACE_SECONDS is \"long\": "},
 	}
 	for _, test := range tests {
-		command := exec.Command(os.Args[0], test.args...)
+		command := exec.CommandContext(t.Context(), os.Args[0], test.args...)
 		command.Env = []string{"RUN_ESTATE=1", test.env}
 		output, err := command.CombinedOutput()
 		if command.ProcessState.ExitCode() != 2 || !strings.HasPrefix(string(output), test.want) || strings.Count(string(output), "\n") != 1 {
@@ -171,7 +180,7 @@ func TestWrongUseIsRefusedInOneSentence(t *testing.T) {
 func TestManifestsAndNamesAndImagesArePrinted(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "made")
 	run := func(args ...string) string {
-		command := exec.Command(os.Args[0], args...)
+		command := exec.CommandContext(t.Context(), os.Args[0], args...)
 		command.Env = []string{"RUN_ESTATE=1"}
 		output, err := command.Output()
 		if err != nil {

@@ -65,7 +65,7 @@ func runOrigin(ctx context.Context, p pod.Pod) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // the process ends anyway
 	live := origin.New(origin.Config{
 		Stream: setting("STREAM", "live"),
 		ID:     p.Name + "-" + strings.ToLower(rand.Text()[:6]),
@@ -87,7 +87,7 @@ func runAPI(ctx context.Context, p pod.Pod) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // the process ends anyway
 	return serve(ctx, p, api.Handler(client))
 }
 
@@ -128,7 +128,7 @@ func serve(ctx context.Context, p pod.Pod, handler http.Handler) error {
 	if err != nil {
 		return err
 	}
-	listener, err := p.Listen(port)
+	listener, err := p.Listen(ctx, port)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func startStore(t *testing.T, address, folder string) *store.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	return server
 }
 
@@ -49,8 +49,8 @@ func start(t *testing.T, id, storeAddress string) running {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- o.Run(ctx) }()
-	t.Cleanup(func() { stop(); server.Close(); client.Close() })
-	return running{o, server.URL, stop, func() { client.Close() }, done}
+	t.Cleanup(func() { stop(); server.Close(); _ = client.Close() })
+	return running{o, server.URL, stop, func() { _ = client.Close() }, done}
 }
 
 func until(t *testing.T, what string, holds func() bool) {
@@ -64,11 +64,15 @@ func until(t *testing.T, what string, holds func() bool) {
 
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	response, err := http.Get(url)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +236,9 @@ func TestHandedOverNumberIsUsedOnce(t *testing.T) {
 	a := start(t, "a", address)
 	until(t, "a has made 20 segments", func() bool { return a.length(t) >= 20 })
 	a.stop()
-	<-a.done
+	if err := <-a.done; err != nil {
+		t.Fatalf("hand over: %v", err)
+	}
 	b := start(t, "b", address)
 	until(t, "b has taken over", b.Owns)
 	b.cut()

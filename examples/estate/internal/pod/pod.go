@@ -58,8 +58,8 @@ func FromEnvironment(getenv func(string) string) (Pod, error) {
 }
 
 // Listen opens the pod's port.
-func (p Pod) Listen(port int) (net.Listener, error) {
-	listener, err := net.Listen("tcp", p.Address(port))
+func (p Pod) Listen(ctx context.Context, port int) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.Address(port))
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s/%s: %w", p.Namespace, p.Name, err)
 	}

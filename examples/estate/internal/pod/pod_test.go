@@ -2,12 +2,13 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -17,7 +18,7 @@ import (
 func start(t *testing.T, p Pod, handler http.Handler) (url string, stop context.CancelFunc, done <-chan error) {
 	t.Helper()
 	p.BindAddress = "127.0.0.1"
-	listener, err := p.Listen(0)
+	listener, err := p.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,28 +29,45 @@ func start(t *testing.T, p Pod, handler http.Handler) (url string, stop context.
 	return "http://" + listener.Addr().String(), stop, served
 }
 
-func ask(t *testing.T, client *http.Client, url string) (*http.Response, string) {
-	t.Helper()
-	response, err := client.Get(url)
+// An outcome is an answer that was read to its end.
+type outcome struct {
+	status int
+	header http.Header
+	close  bool // the client was asked to leave
+	body   string
+}
+
+func fetch(ctx context.Context, client *http.Client, url string) (outcome, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		return outcome{}, err
 	}
-	defer response.Body.Close()
+	response, err := client.Do(request)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
+	return outcome{response.StatusCode, response.Header, response.Close, string(body)}, err
+}
+
+func ask(t *testing.T, url string) outcome {
+	t.Helper()
+	got, err := fetch(t.Context(), http.DefaultClient, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	return got
 }
 
 func TestEveryAnswerNamesItsPod(t *testing.T) {
 	url, _, _ := start(t, Pod{Name: "titles-1", Namespace: "catalog", IP: "10.1.2.3", Grace: time.Second}, Plain("titles"))
 	for _, path := range []string{"/", "/healthz", "/readyz", "/anything/else", "/?delay=never"} {
-		response, _ := ask(t, http.DefaultClient, url+path)
-		if got := response.Header.Get("X-Pod-Name"); got != "catalog/titles-1" {
+		answer := ask(t, url+path)
+		if got := answer.header.Get("X-Pod-Name"); got != "catalog/titles-1" {
 			t.Errorf("GET %s: X-Pod-Name is %q", path, got)
 		}
-		if got := response.Header.Get("X-Pod-Ip"); got != "10.1.2.3" {
+		if got := answer.header.Get("X-Pod-Ip"); got != "10.1.2.3" {
 			t.Errorf("GET %s: X-Pod-Ip is %q", path, got)
 		}
 	}
@@ -70,15 +88,15 @@ func TestDelay(t *testing.T) {
 	}
 	for _, test := range tests {
 		began := time.Now()
-		response, body := ask(t, http.DefaultClient, url+"/?delay="+test.delay)
-		if response.StatusCode != test.status {
-			t.Errorf("delay=%s: status %d, want %d", test.delay, response.StatusCode, test.status)
+		answer := ask(t, url+"/?delay="+test.delay)
+		if answer.status != test.status {
+			t.Errorf("delay=%s: status %d, want %d", test.delay, answer.status, test.status)
 		}
 		if took := time.Since(began); took < test.atLeast {
 			t.Errorf("delay=%s took %s", test.delay, took)
 		}
-		if test.status == http.StatusBadRequest && !strings.Contains(body, test.delay) {
-			t.Errorf("delay=%s is refused with %q, which does not name it", test.delay, body)
+		if test.status == http.StatusBadRequest && !strings.Contains(answer.body, test.delay) {
+			t.Errorf("delay=%s is refused with %q, which does not name it", test.delay, answer.body)
 		}
 	}
 }
@@ -102,28 +120,24 @@ func TestStoppingPodLosesNoRequest(t *testing.T) {
 					return
 				default:
 				}
-				response, err := client.Get(url)
+				answer, err := fetch(t.Context(), client, url)
 				if err != nil {
 					failures.Add(1)
 					t.Log(err)
 					continue
 				}
-				_, _ = io.Copy(io.Discard, response.Body)
-				response.Body.Close()
 				answers.Add(1)
-				if response.Close {
+				if answer.close {
 					closing.Add(1)
 				}
 			}
 		})
 	}
-	slow := make(chan *http.Response, 1)
 	load.Go(func() {
-		response, err := http.Get(url + "/?delay=1s")
-		if err != nil {
-			t.Error(err)
+		answer, err := fetch(t.Context(), http.DefaultClient, url+"/?delay=1s")
+		if err != nil || answer.status != http.StatusOK || !answer.close {
+			t.Errorf("the request in flight got status %d, close %t, %v", answer.status, answer.close, err)
 		}
-		slow <- response
 	})
 
 	time.AfterFunc(200*time.Millisecond, func() { stop(); close(ordered) })
@@ -137,9 +151,6 @@ func TestStoppingPodLosesNoRequest(t *testing.T) {
 	if closing.Load() == 0 {
 		t.Error("no answer asked its client to leave")
 	}
-	if response := <-slow; response != nil && (response.StatusCode != http.StatusOK || !response.Close) {
-		t.Errorf("the request in flight got status %d, close %t", response.StatusCode, response.Close)
-	}
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
@@ -147,14 +158,13 @@ func TestStoppingPodLosesNoRequest(t *testing.T) {
 
 func TestStoppedPodRefusesConnections(t *testing.T) {
 	url, stop, served := start(t, Pod{Grace: time.Second}, Plain("titles"))
-	ask(t, http.DefaultClient, url)
+	ask(t, url)
 	stop()
 	if err := <-served; err != nil {
 		t.Fatalf("Serve: %v", err)
 	}
-	if conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
-		conn.Close()
-		t.Error("the pod still accepts after it has ended")
+	if _, err := fetch(t.Context(), &http.Client{Transport: &http.Transport{}}, url); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Error("the pod still accepts after it has ended:", err)
 	}
 }
 

@@ -23,6 +23,7 @@ func begin(t *testing.T, folder string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = server.Close() })
 	return server
 }
 
@@ -32,7 +33,7 @@ func client(t *testing.T, address, proxy string) *redis.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -57,7 +58,6 @@ func TestKeysSurviveARestart(t *testing.T) {
 	}
 
 	second := begin(t, folder)
-	defer second.Close()
 	c = client(t, second.Addr().String(), "")
 	if got := c.Get(ctx, "events:1").Val(); got != "2" {
 		t.Errorf("events:1 is %q after the restart, want 2", got)
@@ -70,7 +70,6 @@ func TestKeysSurviveARestart(t *testing.T) {
 func TestSnapshotIsTakenWhileRunning(t *testing.T) {
 	ctx, folder := context.Background(), t.TempDir()
 	server := begin(t, folder)
-	defer server.Close()
 	client(t, server.Addr().String(), "").Set(ctx, "a", "written", 0)
 	until(t, "the snapshot holds the key", func() bool {
 		text, _ := os.ReadFile(filepath.Join(folder, "snapshot.json"))
@@ -81,7 +80,6 @@ func TestSnapshotIsTakenWhileRunning(t *testing.T) {
 func TestKeysExpire(t *testing.T) {
 	ctx := context.Background()
 	server := begin(t, "")
-	defer server.Close()
 	c := client(t, server.Addr().String(), "")
 	c.Set(ctx, "lease", "a", 150*time.Millisecond)
 	if err := c.Get(ctx, "lease").Err(); err != nil {
@@ -114,7 +112,7 @@ func TestVolumeThatIsNotMountedIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	if !strings.Contains(log.String(), "/no/such/folder") {
 		t.Errorf("the log says %q", log.String())
 	}
@@ -123,7 +121,6 @@ func TestVolumeThatIsNotMountedIsSaid(t *testing.T) {
 func TestClientGoesThroughTheProxyByName(t *testing.T) {
 	ctx := context.Background()
 	server := begin(t, "")
-	defer server.Close()
 	asked := make(chan string, 10)
 	proxy := socksProxy(t, server.Addr().String(), asked)
 
@@ -137,11 +134,7 @@ func TestClientGoesThroughTheProxyByName(t *testing.T) {
 }
 
 func TestCountIsNeverSentTwice(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
+	listener := listen(t)
 	counts := make(chan struct{}, 10)
 	go func() {
 		for {
@@ -187,27 +180,33 @@ func TestBadProxyIsRefused(t *testing.T) {
 	}
 }
 
-// socksProxy is a SOCKS5 proxy (RFC 1928) that leads every name to target.
-func socksProxy(t *testing.T, target string, asked chan<- string) string {
+func listen(t *testing.T) net.Listener {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}
+
+// socksProxy is a SOCKS5 proxy (RFC 1928) that leads every name to target.
+func socksProxy(t *testing.T, target string, asked chan<- string) string {
+	t.Helper()
+	listener := listen(t)
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go proxyOne(conn, target, asked)
+			go proxyOne(t.Context(), conn, target, asked)
 		}
 	}()
 	return listener.Addr().String()
 }
 
-func proxyOne(conn net.Conn, target string, asked chan<- string) {
+func proxyOne(ctx context.Context, conn net.Conn, target string, asked chan<- string) {
 	defer conn.Close()
 	greeting := make([]byte, 2)
 	if _, err := io.ReadFull(conn, greeting); err != nil {
@@ -227,7 +226,7 @@ func proxyOne(conn net.Conn, target string, asked chan<- string) {
 	}
 	port := binary.BigEndian.Uint16(rest[len(rest)-2:])
 	asked <- net.JoinHostPort(string(rest[:len(rest)-2]), strconv.Itoa(int(port)))
-	upstream, err := net.Dial("tcp", target)
+	upstream, err := new(net.Dialer).DialContext(ctx, "tcp", target)
 	if err != nil {
 		return
 	}

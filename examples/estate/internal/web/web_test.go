@@ -30,13 +30,19 @@ type service struct {
 	next      int
 }
 
-func startService(t *testing.T) *service {
+func listen(t *testing.T) net.Listener {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
+}
+
+func startService(t *testing.T) *service {
+	t.Helper()
+	listener := listen(t)
 	s := &service{url: "http://" + listener.Addr().String()}
 	go func() {
 		for {
@@ -44,7 +50,7 @@ func startService(t *testing.T) *service {
 			if err != nil {
 				return
 			}
-			go s.lead(conn)
+			go s.lead(t.Context(), conn)
 		}
 	}()
 	return s
@@ -56,13 +62,13 @@ func (s *service) set(endpoints ...string) {
 	s.endpoints = endpoints
 }
 
-func (s *service) lead(conn net.Conn) {
+func (s *service) lead(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	s.mu.Lock()
 	s.next++
 	endpoint := s.endpoints[s.next%len(s.endpoints)]
 	s.mu.Unlock()
-	upstream, err := net.Dial("tcp", endpoint)
+	upstream, err := new(net.Dialer).DialContext(ctx, "tcp", endpoint)
 	if err != nil {
 		return
 	}
@@ -80,7 +86,7 @@ func startStore(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	return server.Addr().String()
 }
 
@@ -90,9 +96,9 @@ func startAPI(t *testing.T, name, storeAddress string) (endpoint string, stop co
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
+	t.Cleanup(func() { _ = client.Close() })
 	p := pod.Pod{Name: name, Namespace: "core", BindAddress: "127.0.0.1", Grace: 4500 * time.Millisecond}
-	listener, err := p.Listen(0)
+	listener, err := p.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +117,7 @@ func startWeb(t *testing.T, apiURL string) string {
 
 func do(t *testing.T, method, url, body string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +125,7 @@ func do(t *testing.T, method, url, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -173,11 +179,7 @@ func TestEventsAreCountedOnceWhilePodsComeAndGo(t *testing.T) {
 // answered. It counts the requests.
 func forgetful(t *testing.T) (url string, requests *atomic.Int64) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
+	listener := listen(t)
 	requests = &atomic.Int64{}
 	serve := func(conn net.Conn, answers int) {
 		defer conn.Close()
