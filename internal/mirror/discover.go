@@ -1,0 +1,95 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
+)
+
+// rediscover is how old the knowledge of what the clusters serve may be; it is also
+// renewed when a definition of custom resources has changed.
+const rediscover = 30 * time.Second
+
+// needed are the verbs without which a kind can't be mirrored.
+var needed = []string{"create", "delete", "get", "list", "update"}
+
+// discover finds out which kinds to follow.
+func (m *Mirror) discover(ctx context.Context) error {
+	now := m.Clock.Now()
+	if !m.discovered.IsZero() && now.Sub(m.discovered) < rediscover {
+		return nil
+	}
+	from, err := m.From.Kinds(ctx)
+	if err != nil {
+		return fmt.Errorf("mirror: ask the writer's side what it serves: %w", err)
+	}
+	to, err := m.To.Kinds(ctx)
+	if err != nil {
+		return fmt.Errorf("mirror: ask the side that follows what it serves: %w", err)
+	}
+	there := map[schema.GroupKind]cluster.Kind{}
+	for _, kind := range to {
+		there[kind.GroupKind()] = kind
+	}
+	for _, f := range m.kinds {
+		f.served, f.lost = false, true
+	}
+	for _, kind := range from {
+		if m.movable(kind) {
+			other, served := there[kind.GroupKind()]
+			m.kind(kind.Group, kind.Kind).serve(kind, other, served)
+		}
+	}
+	m.discovered = now
+	return nil
+}
+
+func (m *Mirror) movable(kind cluster.Kind) bool {
+	for _, verb := range needed {
+		if !slices.Contains(kind.Verbs, verb) {
+			return false
+		}
+	}
+	rule := ruleFor(m.Rules, kind.GroupVersionKind)
+	return rule.Never == ""
+}
+
+// serve notes that the writer's side serves the kind. Both sides are read in the
+// version that the side that follows prefers: it will be written in that one.
+func (f *following) serve(from, to cluster.Kind, served bool) {
+	f.kind, f.served, f.lost = from, served, false
+	if served {
+		f.kind.Version = to.Version
+	}
+}
+
+// stopped says why a kind can't be followed now, if it can't.
+func (f *following) stopped() (v1.Reason, string) {
+	switch {
+	case f.lost && f.recorded():
+		return v1.Fused, "the writer's side does not serve this kind any longer"
+	case f.from.behind >= patience:
+		return v1.Fused, fmt.Sprintf("the writer's side went back in time, from resourceVersion %s: was it restored from a backup?", f.from.version)
+	case f.to.behind >= patience:
+		return v1.Fused, fmt.Sprintf("the side that follows went back in time, from resourceVersion %s: was it restored from a backup?", f.to.version)
+	case !f.lost && !f.served && f.rule.Acts == "":
+		return v1.ObjectHeld, "the side that follows does not serve this kind"
+	}
+	return "", ""
+}
+
+// recorded is true if the ledger knows of objects of the kind.
+func (f *following) recorded() bool {
+	for _, t := range f.twins {
+		if t.entry != (Entry{}) && !t.entry.Gone {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,332 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"crossfade.dev/internal/cluster"
+)
+
+// A following is the mirror's view of one kind.
+type following struct {
+	kind cluster.Kind
+	rule Rule
+	// served is true while both sides serve the kind; lost is true while the
+	// writer's side does not, though it did.
+	served, lost bool
+
+	twins map[types.NamespacedName]*twin
+	// open holds the names of twins that are not level.
+	open map[types.NamespacedName]struct{}
+	// wanted is how many twins have an origin that the mirror copies.
+	wanted int
+	// bodies counts the origins that were kept since the last writes.
+	bodies int
+
+	from, to hearing
+}
+
+// A hearing is how far one side of a kind was heard.
+type hearing struct {
+	round   int    // counts complete passes over the kind
+	version string // the newest resourceVersion that the side has shown, also to the ledger
+	behind  int    // answers in a row that were older than that
+	synced  bool   // the first complete pass has ended
+}
+
+// A twin is one object on both sides.
+type twin struct {
+	name     types.NamespacedName
+	from, to look
+	entry    Entry
+	app      string
+	wanted   bool // it has an origin that the mirror copies
+	// except says why the object is not mirrored, by its rule.
+	except string
+	// Rounds of the hearings in which it was last told of.
+	fromRound, toRound int
+
+	fate fate
+	why  string
+	// since is when it was first seen not to be level.
+	since time.Time
+	// body is the origin, while a write waits for it; fetched is the same, just read.
+	body, fetched *unstructured.Unstructured
+	mapped        bool // body's ownerReferences point to copies
+	// remake is true if the copy has to be deleted and made again.
+	remake bool
+	// obstacle is why the last write failed.
+	obstacle obstacle
+}
+
+func (m *Mirror) kind(group, kind string) *following {
+	key := objectOf(group, kind, "", "").groupKind()
+	f := m.kinds[key]
+	if f == nil {
+		gk := schema.GroupVersionKind{Group: group, Kind: kind}
+		f = &following{
+			kind: cluster.Kind{GroupVersionKind: gk}, rule: ruleFor(m.Rules, gk),
+			twins: map[types.NamespacedName]*twin{}, open: map[types.NamespacedName]struct{}{},
+		}
+		m.kinds[key] = f
+		m.order = append(m.order, f)
+		slices.SortStableFunc(m.order, func(a, b *following) int {
+			return cmp.Or(cmp.Compare(a.rule.Rank, b.rule.Rank), cmp.Compare(a.kind.Group, b.kind.Group), cmp.Compare(a.kind.Kind, b.kind.Kind))
+		})
+	}
+	return f
+}
+
+func (f *following) twin(name types.NamespacedName) *twin {
+	t := f.twins[name]
+	if t == nil {
+		t = &twin{name: name}
+		f.twins[name] = t
+		f.open[name] = struct{}{}
+	}
+	return t
+}
+
+func (f *following) object(name types.NamespacedName) Object {
+	return objectOf(f.kind.Group, f.kind.Kind, name.Namespace, name.Name)
+}
+
+func (f *following) sortedOpen() []types.NamespacedName {
+	return slices.SortedFunc(maps.Keys(f.open), compareNames)
+}
+
+// mirrored tells whether an object belongs to what is copied, by its name alone.
+func (m *Mirror) mirrored(f *following, name types.NamespacedName) bool {
+	if name.Namespace != "" {
+		return m.Namespaces(name.Namespace)
+	}
+	if f.kind.Kind == "Namespace" && f.kind.Group == "" {
+		return m.Namespaces(name.Name)
+	}
+	return true
+}
+
+// hear takes what the feeds know of a kind, first on the side that follows, so that
+// nothing is created that is there.
+func (p *pass) hear(ctx context.Context, f *following) error {
+	m := p.m
+	if f.rule.Acts == "" {
+		told, err := m.To.Feed.Hear(ctx, f.kind, f.to.version, func(obj client.Object, gone bool) error { return m.sawTo(f, obj, gone) })
+		if err != nil {
+			return fmt.Errorf("on the side that follows: %w", err)
+		}
+		m.heard(f, &f.to, told, (*twin).sideTo)
+	}
+	told, err := m.From.Feed.Hear(ctx, f.kind, f.from.version, func(obj client.Object, gone bool) error {
+		if err := m.sawFrom(f, obj, gone); err != nil {
+			return err
+		}
+		if f.bodies >= batch {
+			return p.settle(ctx, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("on the writer's side: %w", err)
+	}
+	m.heard(f, &f.from, told, (*twin).sideFrom)
+	return nil
+}
+
+// batch is how many bodies are kept, and how many writes are noted in the ledger at
+// once.
+const batch = 500
+
+func (t *twin) sideFrom() (*look, *int) { return &t.from, &t.fromRound }
+func (t *twin) sideTo() (*look, *int)   { return &t.to, &t.toRound }
+
+// fresh finds the twin that a feed tells of; nil if there is nothing new in it.
+func (m *Mirror) fresh(f *following, h *hearing, obj client.Object, gone bool, side func(*twin) (*look, *int)) *twin {
+	name := client.ObjectKeyFromObject(obj)
+	if !m.mirrored(f, name) {
+		return nil
+	}
+	if gone && f.twins[name] == nil {
+		return nil
+	}
+	t := f.twin(name)
+	seen, round := side(t)
+	*round = h.round + 1
+	known := seen.version == obj.GetResourceVersion() && !gone || !seen.there() && gone
+	if known || older(obj.GetResourceVersion(), seen.version) {
+		return nil
+	}
+	return t
+}
+
+func (m *Mirror) sawTo(f *following, obj client.Object, gone bool) error {
+	t := m.fresh(f, &f.to, obj, gone, (*twin).sideTo)
+	if t == nil {
+		return nil
+	}
+	if gone {
+		m.setTo(f, t, look{version: obj.GetResourceVersion()})
+		return nil
+	}
+	fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
+	if err != nil {
+		return err
+	}
+	m.setTo(f, t, f.lookTo(fields))
+	return nil
+}
+
+// lookTo is what is to be known of an object on the side that follows.
+func (f *following) lookTo(obj *unstructured.Unstructured) look {
+	return look{
+		uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: f.rule.digest(obj),
+		leaving: obj.GetDeletionTimestamp() != nil,
+		bare:    slices.Contains(f.rule.Furnished, obj.GetName()) && f.rule.bare(obj),
+	}
+}
+
+func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
+	t := m.fresh(f, &f.from, obj, gone, (*twin).sideFrom)
+	if t == nil {
+		return nil
+	}
+	if gone {
+		m.setFrom(f, t, look{version: obj.GetResourceVersion()}, nil)
+		return nil
+	}
+	fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
+	if err != nil {
+		return err
+	}
+	return m.see(f, t, fields)
+}
+
+// see notes the origin as it is.
+func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) error {
+	t.except = f.rule.excepted(obj)
+	seen := look{uid: obj.GetUID(), version: obj.GetResourceVersion()}
+	if t.except != "" || f.rule.Acts != "" {
+		m.setFrom(f, t, seen, nil)
+		return nil
+	}
+	owners, err := f.rule.ownership(obj)
+	if err != nil {
+		return err
+	}
+	seen.digest, seen.owners = f.rule.digest(obj), owners
+	seen.leaving = obj.GetDeletionTimestamp() != nil
+	if f.rule.Carried != "" {
+		seen.carried, _, _ = unstructured.NestedString(obj.Object, "status", f.rule.Carried)
+	}
+	t.app = m.App(obj.GetNamespace(), obj.GetLabels())
+	m.setFrom(f, t, seen, obj)
+	return nil
+}
+
+func (m *Mirror) setFrom(f *following, t *twin, seen look, body *unstructured.Unstructured) {
+	t.from, t.body, t.mapped = seen, body, false
+	m.judge(f, t)
+	f.bodies += count(t.body != nil)
+}
+
+func (m *Mirror) setTo(f *following, t *twin, seen look) {
+	t.to = seen
+	m.judge(f, t)
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// heard ends a hearing: after a complete one, what was not told of is absent.
+func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*look, *int)) {
+	if older(told.Version, h.version) {
+		h.behind++
+		return
+	}
+	h.behind = 0
+	h.version = told.Version
+	if !told.Complete {
+		return
+	}
+	h.round++
+	h.synced = true
+	for _, t := range f.twins {
+		seen, round := side(t)
+		if *round == h.round || !seen.there() || older(told.Version, seen.version) {
+			continue
+		}
+		if h == &f.from {
+			m.setFrom(f, t, look{version: told.Version}, nil)
+		} else {
+			m.setTo(f, t, look{version: told.Version})
+		}
+	}
+}
+
+// patience is how many old answers in a row may be stale reads; after that the
+// cluster was restored from a backup.
+const patience = 3
+
+// judge decides about one twin.
+func (m *Mirror) judge(f *following, t *twin) {
+	switch {
+	case t.except != "" || f.rule.Acts != "":
+		t.fate, t.why = nothing, ""
+	case !f.to.synced || !f.from.synced && !t.from.there():
+		t.fate, t.why = wait, "not everything was seen yet"
+	default:
+		t.fate, t.why = decide(m.facts(f, t))
+	}
+	wanted := t.from.there() && t.except == "" && f.rule.Acts == ""
+	f.wanted += count(wanted) - count(t.wanted)
+	t.wanted = wanted
+	switch t.fate {
+	case level, nothing:
+		delete(f.open, t.name)
+		t.body, t.since, t.obstacle, t.remake = nil, time.Time{}, obstacle{}, false
+		if t.fate == nothing && !t.from.there() && !t.to.there() && t.entry == (Entry{}) {
+			delete(f.twins, t.name)
+		}
+	default:
+		f.open[t.name] = struct{}{}
+		if t.since.IsZero() {
+			t.since = m.Clock.Now()
+		}
+	}
+}
+
+func (m *Mirror) facts(f *following, t *twin) facts {
+	out := facts{from: t.from, to: t.to, entry: t.entry, remake: t.remake}
+	if was, ok := m.origins[f.object(t.name).String()]; ok && was.UID != "" && was.UID == t.from.uid && was.From == t.to.uid {
+		out.origin = true
+		out.settled = was.Got == t.from.digest && was.Wrote == t.to.digest
+	}
+	return out
+}
+
+// older compares resourceVersions of one cluster; what can't be compared is not older.
+func older(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order < 0
+}
+
+func later(a, b string) string {
+	if a == "" || older(a, b) {
+		return b
+	}
+	return a
+}
