@@ -42,21 +42,19 @@ type Server struct {
 	// Address is its host and port.
 	Address string
 	// KeyName and Secret are the TSIG key that transfers and updates need; an empty
-	// name lets everybody in.
+	// name lets everybody in. They are set before Hold.
 	KeyName, Secret string
-	// OnRequest, if set, sees every request before it is answered and says what goes
-	// wrong. It may change the server's zones.
-	OnRequest func(network string, request *wire.Msg) Fault
 	// SerialShift is added to each serial number that is shown, as servers with
 	// inline signing do; prerequisites compare with the number that is not shown.
+	// It is set before Hold.
 	SerialShift uint32
 
 	mu    sync.Mutex
 	zones map[string]contents
+	hook  func(network string, request *wire.Msg) Fault
 }
 
-// NewServer starts a server that stops with the test. Change its fields before the
-// first request.
+// NewServer starts a server that stops with the test.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -110,6 +108,25 @@ func (s *Server) Hold(t testing.TB, zoneName string, sets ...dns.RecordSet) {
 	s.zones[zoneName] = held
 }
 
+// OnRequest makes hook see every request before it is answered, and say what goes
+// wrong. It may change the server's zones.
+func (s *Server) OnRequest(hook func(network string, request *wire.Msg) Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = hook
+}
+
+// fault asks the hook.
+func (s *Server) fault(network string, request *wire.Msg) Fault {
+	s.mu.Lock()
+	hook := s.hook
+	s.mu.Unlock()
+	if hook == nil {
+		return None
+	}
+	return hook(network, request)
+}
+
 // RecordSets returns what the server holds, ordered by Key.
 func (s *Server) RecordSets(zoneName string) []dns.RecordSet {
 	s.mu.Lock()
@@ -150,10 +167,7 @@ func Set(t testing.TB, name, typ string, ttl uint32, data ...string) dns.RecordS
 
 func (s *Server) serve(w wire.ResponseWriter, request *wire.Msg) {
 	network := w.LocalAddr().Network()
-	fault := None
-	if s.OnRequest != nil {
-		fault = s.OnRequest(network, request)
-	}
+	fault := s.fault(network, request)
 	reply := new(wire.Msg)
 	switch fault {
 	case Ignore:

@@ -80,6 +80,7 @@ func (l *lane) close() {
 }
 
 func (l *lane) answer(ctx context.Context, key zone.Key) (*dns.RecordSet, error) {
+	key = zone.Key{Name: zone.CanonicalName(key.Name), Type: key.Type}
 	question, err := newQuestion(key)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,6 @@ func newQuestion(key zone.Key) (*wire.Msg, error) {
 
 // interpret finds what reply says about key.
 func interpret(reply *wire.Msg, key zone.Key) (*dns.RecordSet, error) {
-	key.SetID = ""
 	if reply.Rcode != wire.RcodeSuccess && reply.Rcode != wire.RcodeNameError {
 		return nil, fmt.Errorf("server answers %s", rcodeText(reply.Rcode))
 	}

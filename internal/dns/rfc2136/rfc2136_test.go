@@ -95,7 +95,7 @@ func TestSwapWhereAnotherSerialIsShown(t *testing.T) {
 	if got := zone.Copied(zoneName, server.RecordSets(zoneName)); !reflect.DeepEqual(got, []dns.RecordSet{old}) {
 		t.Errorf("got %v, want %v", got, old)
 	}
-	server.OnRequest = meanwhile(led)(server)
+	server.OnRequest(meanwhile(led)(server))
 	if err := adapter.Swap(t.Context(), zoneName, dns.Swap{Old: &old}); !errors.Is(err, dns.ErrChanged) {
 		t.Errorf("data changed meanwhile: got %v, want ErrChanged", err)
 	}
@@ -142,7 +142,7 @@ func TestSwapWhenSomethingGoesWrong(t *testing.T) {
 			t.Parallel()
 			server := dnstest.NewServer(t)
 			server.Hold(t, zoneName, old)
-			server.OnRequest = test.fault(server)
+			server.OnRequest(test.fault(server))
 			err := impatient(t, server).Swap(t.Context(), zoneName, dns.Swap{Old: &old, New: &led})
 			if err == nil {
 				t.Fatal("got no error")
@@ -208,13 +208,13 @@ func TestSwapMayBeRepeatedAfterAChangeElsewhere(t *testing.T) {
 	led := dnstest.Set(t, "pay."+zoneName, "A", 60, "198.51.100.1")
 	server.Hold(t, zoneName, old)
 	once := false
-	server.OnRequest = func(_ string, request *wire.Msg) dnstest.Fault {
+	server.OnRequest(func(_ string, request *wire.Msg) dnstest.Fault {
 		if request.Opcode == wire.OpcodeUpdate && !once {
 			once = true
 			server.Put(zoneName, dnstest.Set(t, "other."+zoneName, "A", 60, "192.0.2.1"))
 		}
 		return dnstest.None
-	}
+	})
 	adapter := client(t, server)
 	if err := adapter.Swap(t.Context(), zoneName, dns.Swap{Old: &old, New: &led}); !errors.Is(err, dns.ErrTransient) {
 		t.Fatalf("got %v, want ErrTransient", err)
@@ -312,12 +312,12 @@ func TestRecordSetsErrors(t *testing.T) {
 			t.Parallel()
 			server := dnstest.NewServer(t)
 			server.Hold(t, zoneName)
-			server.OnRequest = func(_ string, request *wire.Msg) dnstest.Fault {
+			server.OnRequest(func(_ string, request *wire.Msg) dnstest.Fault {
 				if request.Question[0].Qtype == wire.TypeAXFR {
 					return test.fault
 				}
 				return dnstest.None
-			}
+			})
 			_, err := impatient(t, server).RecordSets(t.Context(), zoneName)
 			if err == nil || !strings.Contains(err.Error(), test.mentions) {
 				t.Errorf("got %v, want it to mention %q", err, test.mentions)
@@ -391,10 +391,10 @@ func TestNewRefusesBadKeys(t *testing.T) {
 func TestImpossibleSwapsAreNotSent(t *testing.T) {
 	server := dnstest.NewServer(t)
 	server.Hold(t, zoneName)
-	server.OnRequest = func(_ string, request *wire.Msg) dnstest.Fault {
+	server.OnRequest(func(_ string, request *wire.Msg) dnstest.Fault {
 		t.Errorf("server was asked %v", request)
 		return dnstest.None
-	}
+	})
 	weighted := dnstest.Set(t, "pay."+zoneName, "A", 60, "192.0.2.1")
 	weighted.SetID = "blue"
 	native := dnstest.Set(t, "pay."+zoneName, "A", 60, "192.0.2.1")
