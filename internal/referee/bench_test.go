@@ -104,6 +104,7 @@ func BenchmarkLoad(b *testing.B) {
 			report := mustRun(b, config)
 			used, lasted := processorTime(b)-before, time.Since(began)
 			b.ReportMetric(used.Seconds()/lasted.Seconds(), "cores")
+			b.ReportMetric(peakMemory(b), "peak-MiB")
 			b.ReportMetric(report.Slip.P99Millis, "slip-p99-ms")
 			b.ReportMetric(report.Latency.Overall.P99Millis, "p99-ms")
 			b.ReportMetric(float64(report.Failed), "failed")
@@ -114,12 +115,19 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func processorTime(t testing.TB) time.Duration {
+func ownUsage(t testing.TB) (usage syscall.Rusage) {
 	t.Helper()
-	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		t.Fatal(err)
 	}
+	return usage
+}
+
+// peakMemory is of this process, so of the largest load so far.
+func peakMemory(t testing.TB) float64 { return float64(ownUsage(t).Maxrss) / 1024 }
+
+func processorTime(t testing.TB) time.Duration {
+	usage := ownUsage(t)
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 

@@ -38,7 +38,8 @@ type Config struct {
 	// Window is how many last answers of each name the report's last counts look at
 	// (--window, default 50, at most 256).
 	Window int
-	// Listen is the address of the control endpoint (--listen); empty for none.
+	// Listen is the address of the control endpoint (--listen); empty for none. It
+	// asks nobody who they are: loopback is the place for it.
 	Listen string
 	// MarksFile is read for period names, one a line (--marks); empty for none. It
 	// need not exist at first; what stands in it at first counts too.

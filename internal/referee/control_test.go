@@ -180,6 +180,7 @@ func TestMarksFileIsFollowed(t *testing.T) {
 
 // Over a real connection, as a driver uses it.
 func TestControlEndpointStopsTheLoad(t *testing.T) {
+	t.Parallel()
 	server := serve(t, newEstate())
 	var narration lockedText
 	done := make(chan Report)

@@ -18,6 +18,7 @@ import (
 // Servers may close a connection on which nothing is under way; that costs no
 // request and no retry.
 func TestConnectionClosedBetweenRequestsIsDialledAnew(t *testing.T) {
+	t.Parallel()
 	e := newEstate()
 	server := serve(t, e)
 	var calls atomic.Int64
@@ -143,6 +144,7 @@ func TestMachinesOwnFaultsAreInvalid(t *testing.T) {
 // A referee that is stopped for two seconds marks what it missed as invalid. It
 // shows no failure and no latency that the estate did not have.
 func TestOverloadedRefereeIsInvalidNeverSlow(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "report.json")
 	e := newEstate()
 	server := serve(t, e)

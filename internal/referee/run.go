@@ -2,11 +2,13 @@ package referee
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -80,7 +82,7 @@ func newLoad(config Config) (*load, error) {
 	l := &load{config: config, tally: newTally(config), pulse: newPulse(config.MaxSlip), streams: map[string]*broadcast{}}
 	l.stopping, l.stop = context.WithCancel(context.Background())
 	l.start = time.Now().Add(settle)
-	l.runID = fmt.Sprintf("%x", l.start.UnixMilli())
+	l.runID = strings.ToLower(crand.Text()[:10]) // not from the seed: no two runs may share their writes' ids
 	l.periods.mark(firstPeriod, l.start)
 	random := rand.New(rand.NewPCG(config.Seed, 0x5eed))
 	if err := l.addClients(random); err != nil {

@@ -25,6 +25,7 @@ import (
 // Over real connections: what a server drops after it has received a request is
 // counted exactly, on new and on kept connections, and nothing is asked twice.
 func TestDroppedConnectionsAreCountedExactly(t *testing.T) {
+	t.Parallel()
 	e := newEstate()
 	var received, dropped atomic.Int64
 	e.fault = func(w http.ResponseWriter, _ *http.Request) bool {

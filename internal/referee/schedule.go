@@ -36,11 +36,10 @@ func (l *load) schedule(random *rand.Rand) []*lane {
 			}
 		}
 	}
-	if once := paced; len(once) > 0 {
-		for len(paced) < int(l.config.Rate*laneInterval.Seconds()) {
-			for _, lane := range once {
-				paced = append(paced, l.newLane(lane.target, lane.client, lane.kind, lane.keeps))
-			}
+	once := paced
+	for len(once) > 0 && len(paced) < int(l.config.Rate*laneInterval.Seconds()) {
+		for _, lane := range once {
+			paced = append(paced, l.newLane(lane.target, lane.client, lane.kind, lane.keeps))
 		}
 	}
 	random.Shuffle(len(paced), func(i, j int) { paced[i], paced[j] = paced[j], paced[i] })

@@ -27,6 +27,7 @@ type wireServer struct {
 // Every wire carries several requests, notices that the other side is gone before
 // anything is written, gives up in time, and is spent when it should be.
 func TestWires(t *testing.T) {
+	t.Parallel()
 	for _, start := range []func(*testing.T) wireServer{startHTTP1, startHTTP2, startRedis} {
 		server := start(t)
 		t.Run(server.name, func(t *testing.T) {
@@ -220,6 +221,7 @@ func TestTimedOutFaultsSayWhere(t *testing.T) {
 
 // All schemes through a whole load, over real connections.
 func TestLoadSpeaksEveryScheme(t *testing.T) {
+	t.Parallel()
 	plain := serve(t, newEstate())
 	secure := newTLSServer(t, newEstate())
 	_, address := newH2CServer(t, newEstate())
@@ -250,6 +252,7 @@ func TestLoadSpeaksEveryScheme(t *testing.T) {
 }
 
 func TestUntrustedCertificateIsAFailureUnlessInsecure(t *testing.T) {
+	t.Parallel()
 	secure := newTLSServer(t, newEstate())
 	port := mustPort(t, secure.Listener.Addr().String())
 	report := mustRun(t, Config{Rate: 20, Duration: time.Second, MaxSlip: time.Minute, Targets: Targets{
