@@ -13,23 +13,31 @@ import (
 	"crossfade.dev/examples/estate"
 )
 
-// generated adds the flags of a generated estate to cmd.
-func generated(cmd *cobra.Command) *estate.Options {
-	options := &estate.Options{}
-	cmd.Flags().IntVar(&options.Apps, "apps", estate.DefaultApps, "how many applications")
-	cmd.Flags().StringVar(&options.Zone, "zone", estate.DefaultZone, "DNS zone of the public names")
-	cmd.Flags().Int64Var(&options.Seed, "seed", 0, "seed of what the applications look like")
-	return options
+// A selection says which estate is meant: one to generate, or other manifests.
+type selection struct {
+	estate.Options
+	path string
 }
 
-func generate(options *estate.Options) (estate.Estate, error) {
-	if options.Apps < 1 {
-		return estate.Estate{}, fmt.Errorf("--apps is %d: it must be 1 or more", options.Apps)
+func selectionFlags(cmd *cobra.Command) *selection {
+	s := &selection{}
+	cmd.Flags().IntVar(&s.Apps, "apps", estate.DefaultApps, "how many applications")
+	cmd.Flags().StringVar(&s.Zone, "zone", estate.DefaultZone, "DNS zone of the public names")
+	cmd.Flags().Int64Var(&s.Seed, "seed", 0, "seed of what the applications look like")
+	cmd.Flags().StringVar(&s.path, "estate", "", "file or folder of other manifests, in place of generated ones")
+	return s
+}
+
+func (s *selection) estate() (estate.Estate, error) {
+	switch wrong := validation.IsDNS1123Subdomain(s.Zone); {
+	case len(wrong) > 0:
+		return estate.Estate{}, fmt.Errorf("--zone is %q: %s", s.Zone, wrong[0])
+	case s.path != "":
+		return estate.Load(s.path, s.Zone)
+	case s.Apps < 1:
+		return estate.Estate{}, fmt.Errorf("--apps is %d: it must be 1 or more", s.Apps)
 	}
-	if wrong := validation.IsDNS1123Subdomain(options.Zone); len(wrong) > 0 {
-		return estate.Estate{}, fmt.Errorf("--zone is %q: %s", options.Zone, wrong[0])
-	}
-	return estate.Generate(*options), nil
+	return estate.Generate(s.Options), nil
 }
 
 func manifestsCommand() *cobra.Command {
@@ -38,17 +46,17 @@ func manifestsCommand() *cobra.Command {
 		Short: "Write the estate's manifests into a folder",
 		Args:  cobra.NoArgs,
 	}
-	options := generated(cmd)
+	selected := selectionFlags(cmd)
 	folder := cmd.Flags().String("dir", "manifests", "folder to write")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		made, err := generate(options)
+		found, err := selected.estate()
 		if err != nil {
 			return err
 		}
-		if err := made.Write(*folder); err != nil {
+		if err := found.Write(*folder); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d objects, %d names in %s\n", len(made.Objects), len(made.Names), *folder)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d objects, %d names in %s\n", len(found.Objects), len(found.Names), *folder)
 		return nil
 	}
 	return cmd
@@ -57,13 +65,12 @@ func manifestsCommand() *cobra.Command {
 func namesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "names",
-		Short: "Print the public names of the estate, or of other manifests",
+		Short: "Print the public names of the estate",
 		Args:  cobra.NoArgs,
 	}
-	options := generated(cmd)
-	path := cmd.Flags().String("estate", "", "file or folder of other manifests")
+	selected := selectionFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := estateOf(*path, options)
+		found, err := selected.estate()
 		if err != nil {
 			return err
 		}
@@ -75,13 +82,6 @@ func namesCommand() *cobra.Command {
 		return out.Flush()
 	}
 	return cmd
-}
-
-func estateOf(path string, options *estate.Options) (estate.Estate, error) {
-	if path != "" {
-		return estate.Load(path, options.Zone)
-	}
-	return generate(options)
 }
 
 func kinds(name estate.Name) string {
