@@ -75,9 +75,10 @@ func Describe(set *RecordSet) string {
 	return set.String()
 }
 
-// Canonical returns swap with canonical sets. The error says which value DNS
-// cannot carry; it means that nothing was sent.
-func Canonical(swap Swap) (Swap, error) {
+// Canonical returns swap with canonical sets. The error says what no service can do
+// in zoneName, which is canonical: data that DNS cannot carry, a name outside the
+// zone, or a zone without its SOA or NS. It means that nothing was sent.
+func Canonical(zoneName string, swap Swap) (Swap, error) {
 	for _, side := range []**RecordSet{&swap.Old, &swap.New} {
 		if *side == nil {
 			continue
@@ -87,6 +88,13 @@ func Canonical(swap Swap) (Swap, error) {
 			return Swap{}, err
 		}
 		*side = &set
+	}
+	key := swap.Key()
+	if !zone.Within(zoneName, key.Name) {
+		return Swap{}, fmt.Errorf("%s is outside the zone", key)
+	}
+	if swap.New == nil && key.Name == zoneName && (key.Type == "SOA" || key.Type == "NS") {
+		return Swap{}, fmt.Errorf("%s: no zone can be without", key)
 	}
 	return swap, nil
 }

@@ -366,3 +366,11 @@ func TestStepSaysWhatServersAnswerAfterIt(t *testing.T) {
 		}
 	})
 }
+
+// The engine asks on every pass, for 1,600 names.
+func BenchmarkNext(b *testing.B) {
+	before, want := estate(b, 1600)
+	for b.Loop() {
+		Next(before, want, before, 25)
+	}
+}

@@ -76,6 +76,9 @@ func sameTarget(a, b RecordSet) bool {
 }
 
 func sameData(typ string, a, b []string) bool {
+	if slices.Equal(a, b) {
+		return true // the usual case: both in canonical order
+	}
 	if len(a) != len(b) {
 		return false
 	}

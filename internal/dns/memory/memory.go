@@ -79,8 +79,8 @@ func (s *Service) RecordSets(ctx context.Context, zoneName string) ([]dns.Record
 
 // Swap implements dns.Provider.
 func (s *Service) Swap(ctx context.Context, zoneName string, swap dns.Swap) error {
-	swap, err := dns.Canonical(swap)
 	call := Call{Zone: zone.CanonicalName(zoneName), Swap: &swap}
+	swap, err := dns.Canonical(call.Zone, swap)
 	if err == nil {
 		err = s.call(ctx, call, func() error { return s.swap(call.Zone, swap) })
 	}
@@ -121,17 +121,11 @@ func (s *Service) swap(zoneName string, swap dns.Swap) error {
 		return dns.ErrNoZone
 	}
 	key := swap.Key()
-	if !zone.Within(zoneName, key.Name) {
-		return fmt.Errorf("%s is outside the zone", key)
-	}
 	held := content.get(key)
 	if swap.Old == nil && held != nil || swap.Old != nil && (held == nil || !zone.Equal(*held, *swap.Old)) {
 		return dns.Changed(held, swap.Old)
 	}
 	if swap.New == nil {
-		if key.Name == zoneName && (key.Type == "SOA" || key.Type == "NS") {
-			return fmt.Errorf("%s: a zone cannot be without", key)
-		}
 		delete(content[key.Name], key)
 		return content.advance(zoneName)
 	}

@@ -112,11 +112,11 @@ func (s *Server) Swap(ctx context.Context, zoneName string, swap dns.Swap) error
 }
 
 func (s *Server) swap(ctx context.Context, zoneName string, swap dns.Swap) error {
-	swap, err := dns.Canonical(swap)
+	swap, err := dns.Canonical(zoneName, swap)
 	if err != nil {
 		return err
 	}
-	if err := possible(zoneName, swap); err != nil {
+	if err := possible(swap); err != nil {
 		return err
 	}
 	select {
@@ -155,18 +155,12 @@ func (s *Server) swap(ctx context.Context, zoneName string, swap dns.Swap) error
 }
 
 // possible refuses what this protocol cannot do, before anything is sent.
-func possible(zoneName string, swap dns.Swap) error {
+func possible(swap dns.Swap) error {
 	key := swap.Key()
 	for _, set := range []*dns.RecordSet{swap.Old, swap.New} {
 		if set != nil && (set.SetID != "" || set.Native != "") {
 			return fmt.Errorf("%s: servers of RFC 2136 have no set ids and no native data", key)
 		}
-	}
-	if !zone.Within(zoneName, key.Name) {
-		return fmt.Errorf("%s is outside the zone", key)
-	}
-	if atApex(zoneName, key) && swap.New == nil {
-		return fmt.Errorf("%s: a zone cannot be without (RFC 2136, section 3.4.2.3)", key)
 	}
 	if key.Type == "SOA" && swap.Old == nil {
 		return fmt.Errorf("%s: a zone has its SOA from the start", key)
