@@ -96,7 +96,9 @@ func TestWanted(t *testing.T) {
 	six.AddressType = discoveryv1.AddressTypeIPv6
 	name := slice("web-n", 8080, endpoint("a.example", "rs"))
 	name.AddressType = discoveryv1.AddressTypeFQDN
-	dual := func(s *corev1.Service) { s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol} }
+	dual := func(s *corev1.Service) {
+		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}
+	}
 
 	tests := []struct {
 		name    string
@@ -322,4 +324,27 @@ func applyAll(t *rapid.T, list []change, have []*discoveryv1.EndpointSlice, befo
 		}
 	}
 	return have
+}
+
+// TestAPodThatAnswersOnAnotherPortIsNeverMissing moves a pod from one slice to
+// another, both of which stand before and after.
+func TestAPodThatAnswersOnAnotherPortIsNeverMissing(t *testing.T) {
+	for _, ports := range [][2]int32{{80, 81}, {81, 80}} {
+		before := []*discoveryv1.EndpointSlice{
+			slice("a", ports[0], endpoint("10.2.1.1", "rs"), endpoint("10.2.1.2", "rs")), slice("b", ports[1], endpoint("10.2.1.3", "rs")),
+		}
+		after := []*discoveryv1.EndpointSlice{
+			slice("a", ports[0], endpoint("10.2.1.1", "rs")), slice("b", ports[1], endpoint("10.2.1.2", "rs"), endpoint("10.2.1.3", "rs")),
+		}
+		ours := wanted(service(), before, nil)
+		list := changes(wanted(service(), after, ours), ours)
+		if len(list) != 2 || len(list[0].new.Endpoints) != 2 {
+			t.Errorf("ports %v: the slice that loses the pod is written first", ports)
+		}
+	}
+	ours := wanted(service(), []*discoveryv1.EndpointSlice{slice("a", 80, endpoint("10.2.1.1", "rs"))}, nil)
+	list := changes(wanted(service(), []*discoveryv1.EndpointSlice{slice("b", 81, endpoint("10.2.1.1", "rs"))}, ours), ours)
+	if len(list) != 2 || list[0].old != nil || list[1].new != nil {
+		t.Errorf("the slice that loses its only pod goes first: %+v", list)
+	}
 }
