@@ -46,8 +46,8 @@ func newCache() *cache {
 	return &cache{entries: map[setKey]*entryCached{}, delegations: map[string]*delegation{}}
 }
 
-// answer returns what is known of a set. Absence of the whole name counts for
-// every type (RFC 8020).
+// answer returns what is known of a set. NXDOMAIN was kept under no type: it counts
+// for every type of the name (RFC 2308 section 5).
 func (c *cache) answer(name string, rrtype uint16, now time.Time) *entryCached {
 	c.mu.Lock()
 	defer c.mu.Unlock()

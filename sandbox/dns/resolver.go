@@ -22,6 +22,8 @@ const (
 	maxNSLookups  = 4 // how deep the search for a name server's address may nest
 	maxQuestion   = 10 * time.Second
 	maxServersAsk = 8 // servers asked for one step
+	// silence is for how long a server that did not answer is asked last.
+	silence = 10 * time.Second
 )
 
 // errNoServer is what a question fails with when no server of a zone answers it.
@@ -42,8 +44,9 @@ type resolver struct {
 	counts   *serverCounts
 	log      *slog.Logger
 	flights  singleflight.Group
-	mu       sync.Mutex // guards random
+	mu       sync.Mutex // guards random and silent
 	random   *rand.Rand
+	silent   map[netip.Addr]time.Time // servers that did not answer, and when
 }
 
 func newResolver(config Resolver, roots []netip.Addr, seed uint64, send exchange, now func() time.Time) *resolver {
@@ -52,6 +55,7 @@ func newResolver(config Resolver, roots []netip.Addr, seed uint64, send exchange
 		Resolver: config, rule: nsRules[config.Kind], roots: roots, exchange: send, now: now,
 		cache: newCache(), counts: newServerCounts(), log: slog.Default(),
 		random: delay.Random(seed, "resolver "+config.Address.String()),
+		silent: map[netip.Addr]time.Time{},
 	}
 }
 
@@ -121,9 +125,12 @@ func (r *resolver) alias(name string) *entryCached {
 	return nil
 }
 
-// aged copies records with the whole seconds that they may still be kept.
+// aged copies records with the whole seconds that they may still be kept: rounded
+// down, so that clients' caches add nothing to this one's, but for the moments
+// since they were fetched.
 func (r *resolver) aged(rrs []dns.RR, expires time.Time) []dns.RR {
-	left := uint32(max(0, (expires.Sub(r.now())+time.Second-1)/time.Second))
+	const moments = 50 * time.Millisecond
+	left := uint32(max(0, expires.Sub(r.now())+moments) / time.Second)
 	var out []dns.RR
 	for _, rr := range rrs {
 		if rr != nil {
@@ -211,6 +218,7 @@ func (r *resolver) ask(ctx context.Context, at *delegation, name string, rrtype 
 		}
 		query.Id = dns.Id()
 		response, err := r.exchange(ctx, server, query.Copy())
+		r.heard(server, err == nil)
 		if err != nil {
 			r.log.Debug("server did not answer", "server", server, "name", name, "error", err)
 			continue
@@ -222,13 +230,13 @@ func (r *resolver) ask(ctx context.Context, at *delegation, name string, rrtype 
 	return nil, errNoServer
 }
 
-// servers yields the addresses of a zone's name servers in random order: first
-// those known from glue, then those that have to be looked up.
+// servers yields the addresses of a zone's name servers: first those known from
+// glue, then those that have to be looked up.
 func (r *resolver) servers(ctx context.Context, at *delegation, depth int) func(func(netip.Addr) bool) {
 	return func(yield func(netip.Addr) bool) {
 		if at == nil {
-			for _, i := range r.permutation(len(r.roots)) {
-				if !yield(r.roots[i]) {
+			for _, server := range r.ordered(r.roots) {
+				if !yield(server) {
 					return
 				}
 			}
@@ -243,13 +251,13 @@ func (r *resolver) servers(ctx context.Context, at *delegation, depth int) func(
 				unknown = append(unknown, host)
 			}
 		}
-		for _, i := range r.permutation(len(known)) {
-			if !yield(known[i]) {
+		for _, server := range r.ordered(known) {
+			if !yield(server) {
 				return
 			}
 		}
-		for _, i := range r.permutation(len(unknown)) {
-			for _, server := range r.addresses(ctx, unknown[i], depth) {
+		for _, host := range unknown {
+			for _, server := range r.ordered(r.addresses(ctx, host, depth)) {
 				if !yield(server) {
 					return
 				}
@@ -267,10 +275,30 @@ func (r *resolver) addresses(ctx context.Context, host string, depth int) []neti
 	return addressesOf(found.rrs)
 }
 
-func (r *resolver) permutation(n int) []int {
+// ordered returns the servers in random order, those last that were silent lately.
+func (r *resolver) ordered(servers []netip.Addr) []netip.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.random.Perm(n)
+	now := r.now()
+	var good, bad []netip.Addr
+	for _, i := range r.random.Perm(len(servers)) {
+		if since, was := r.silent[servers[i]]; was && now.Sub(since) < silence {
+			bad = append(bad, servers[i])
+		} else {
+			good = append(good, servers[i])
+		}
+	}
+	return append(good, bad...)
+}
+
+func (r *resolver) heard(server netip.Addr, answered bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if answered {
+		delete(r.silent, server)
+	} else {
+		r.silent[server] = r.now()
+	}
 }
 
 // useful reports whether a response leads on: an answer, an absence with

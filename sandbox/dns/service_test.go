@@ -1,10 +1,14 @@
 package dns
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +20,20 @@ import (
 
 const testSecret = "Y3Jvc3NmYWRlLXNhbmRib3gta2V5LTEyMw=="
 
-// startExample serves the example on a network of its own, so that tests can run
-// beside each other and beside a sandbox.
+// exampleElsewhere is the example on a network of its own, so that tests can run
+// beside each other and beside a sandbox, and the way to its servers: "3" is what
+// the example has at 10.53.0.3, "11" what it has at 10.53.1.1.
+func exampleElsewhere() (text string, at func(server string) string) {
+	network := fmt.Sprintf("10.%d.%d.", 128+rand.IntN(100), rand.IntN(200))
+	text = strings.NewReplacer("10.53.0.", network, "10.53.1.", network+"1").Replace(Example)
+	return text, func(server string) string {
+		return address.Translate(net.JoinHostPort(network+server, "53"))
+	}
+}
+
 func startExample(t *testing.T, dir string) (*Service, func(server string) string) {
 	t.Helper()
-	network := fmt.Sprintf("10.%d.%d.", 128+rand.IntN(100), rand.IntN(200))
-	text := strings.NewReplacer("10.53.0.", network, "10.53.1.", network+"1").Replace(Example)
+	text, at := exampleElsewhere()
 	config, err := Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -31,9 +43,7 @@ func startExample(t *testing.T, dir string) (*Service, func(server string) strin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { service.Close() })
-	return service, func(server string) string {
-		return address.Translate(net.JoinHostPort(network+server, "53"))
-	}
+	return service, at
 }
 
 func TestExampleIsWhatTheContractSays(t *testing.T) {
@@ -144,4 +154,88 @@ func TestSignaturesThatDoNotHold(t *testing.T) {
 			t.Fatalf("transfer: %v, %v; want REFUSED", reply, err)
 		}
 	})
+}
+
+func TestAnswerTooLargeForADatagramComesOverTCP(t *testing.T) {
+	_, at := startExample(t, "")
+	client := &dns.Client{Net: "tcp", TsigSecret: map[string]string{"crossfade.": testSecret}}
+	update := new(dns.Msg)
+	update.SetUpdate("live.demo.test.")
+	for i := range 200 {
+		update.Insert(records(t, fmt.Sprintf("many.live.demo.test. 20 IN A 10.1.2.%d", i)))
+	}
+	update.SetTsig("crossfade.", dns.HmacSHA256, 300, time.Now().Unix())
+	if reply, _, err := client.Exchange(update, at("3")); err != nil || reply.Rcode != dns.RcodeSuccess {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	query := new(dns.Msg)
+	query.SetQuestion("many.live.demo.test.", dns.TypeA)
+	query.SetEdns0(4096, false)
+	reply, _, err := new(dns.Client).Exchange(query, at("3"))
+	if reply != nil {
+		reply.Compress = true
+	}
+	if err != nil || !reply.Truncated || reply.Len() > maxDatagram {
+		t.Errorf("over UDP: %d bytes, truncated %v, %v", reply.Len(), reply.Truncated, err)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for len(reply.Answer) != 200 && time.Now().Before(deadline) { // until the secondary has it
+		reply, _, err = client.Exchange(query.Copy(), at("4"))
+	}
+	reply, _, err = client.Exchange(query.Copy(), at("11")) // the resolver goes on to TCP by itself
+	if err != nil || len(reply.Answer) != 200 {
+		t.Errorf("by way of a resolver: %d records, %v", len(reply.Answer), err)
+	}
+}
+
+func TestCountsTellClientsApart(t *testing.T) {
+	service, at := startExample(t, "")
+	inspect := httptest.NewServer(service.Handler())
+	defer inspect.Close()
+	query := new(dns.Msg)
+	query.SetQuestion("api.live.demo.test.", dns.TypeA)
+	for _, server := range []string{"13", "13", "3", "3", "4"} {
+		if _, _, err := new(dns.Client).Exchange(query, at(server)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	response, err := http.Get(inspect.URL + "/counts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var counts []Counts
+	if err := json.NewDecoder(response.Body).Decode(&counts); err != nil {
+		t.Fatal(err)
+	}
+	fromResolver, fromTool := uint64(0), uint64(0)
+	for _, c := range counts {
+		if c.Zones["old"] == 0 {
+			continue
+		}
+		for client, n := range c.Clients {
+			if client == "127.0.0.1" {
+				fromTool += n
+			} else {
+				fromResolver += n
+			}
+		}
+	}
+	if fromResolver != 1 || fromTool != 3 {
+		t.Errorf("the old zone's servers saw %d queries of the resolver and %d of the tool, want 1 and 3", fromResolver, fromTool)
+	}
+	for path, want := range map[string]string{
+		"/zones": `"old"`, "/zones/old": "api.live.demo.test.\t20\tIN\tA\t10.1.0.1", "/healthz": "ok",
+		"/caches/" + service.config.Resolvers[2].Address.String(): "api.live.demo.test.\tA\t",
+	} {
+		response, err := http.Get(inspect.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%s: %s\nlacks %q", path, body, want)
+		}
+	}
 }

@@ -16,12 +16,15 @@ import (
 // it, and what each of its servers shows of it.
 type heldZone struct {
 	Zone
-	now     func() time.Time
-	mu      sync.Mutex // orders updates; guards newest, journal, delays and every view
-	newest  *version
-	journal *journal
-	delays  *rand.Rand
-	views   map[netip.Addr]*view
+	now func() time.Time
+
+	updating sync.Mutex // orders updates; guards newest, journal and delays
+	newest   *version
+	journal  *journal
+	delays   *rand.Rand
+
+	mu    sync.Mutex // guards the content of views; never held while the disk is waited for
+	views map[netip.Addr]*view
 }
 
 // A view is the zone as one server shows it. A change reaches the primary at
@@ -74,8 +77,8 @@ func (z *heldZone) at(server netip.Addr) *version {
 // response code. A secondary passes updates on to the primary (RFC 2136 section
 // 6), so it does not matter which server was asked.
 func (z *heldZone) update(message *dns.Msg) (int, error) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
+	z.updating.Lock()
+	defer z.updating.Unlock()
 	e, rcode := z.newest.apply(message)
 	if rcode != dns.RcodeSuccess {
 		return rcode, nil
@@ -91,12 +94,15 @@ func (z *heldZone) update(message *dns.Msg) (int, error) {
 		}
 	}
 	z.newest = next
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	for _, server := range z.Servers {
 		z.publish(z.views[server], next)
 	}
 	return dns.RcodeSuccess, nil
 }
 
+// publish lets a server show next in its time. The caller holds mu.
 func (z *heldZone) publish(v *view, next *version) {
 	if v.primary {
 		v.shown = next
@@ -110,8 +116,8 @@ func (z *heldZone) publish(v *view, next *version) {
 }
 
 func (z *heldZone) close() error {
-	z.mu.Lock()
-	defer z.mu.Unlock()
+	z.updating.Lock()
+	defer z.updating.Unlock()
 	if z.journal == nil {
 		return nil
 	}
