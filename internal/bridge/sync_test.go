@@ -511,7 +511,6 @@ func TestAnEventOvertakesAFullPass(t *testing.T) {
 	w := newWorld(t, 2, 2)
 	mustSync(t, w, bothWays)
 	w.scale(t, v1.Target, 0, 1)
-	w.scale(t, v1.Target, 1, 1)
 	w.pass(5 * time.Second)
 	tried := 0
 	w.at[v1.Source].SetFaults(func(op memory.Op) memory.Fault {
@@ -519,6 +518,8 @@ func TestAnEventOvertakesAFullPass(t *testing.T) {
 			return memory.Fault{}
 		}
 		if tried++; tried == 1 {
+			w.scale(t, v1.Target, 1, 1)
+			w.pass(5 * time.Second)
 			if report, err := w.bridge.SyncServices(t.Context(), bothWays, []bridge.Key{key(1)}); err != nil || report.Writes != 1 {
 				t.Errorf("the event's pass: %+v, %v", report, err)
 			}
