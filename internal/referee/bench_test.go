@@ -34,12 +34,13 @@ func TestMain(m *testing.M) {
 
 // serveEstate answers HTTP and DNS until its input ends, and prints where.
 func serveEstate() {
-	web, err := net.Listen("tcp", "127.0.0.1:0")
+	ctx, listen := context.Background(), new(net.ListenConfig)
+	web, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	go func() { _ = http.Serve(web, newEstate()) }()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	packets, err := listen.ListenPacket(ctx, "udp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
@@ -56,7 +57,7 @@ func serveEstate() {
 // processor time can be told from it, and returns a dialler that leads there.
 func startEstate(t testing.TB) DialFunc {
 	t.Helper()
-	process := exec.Command(os.Args[0])
+	process := exec.CommandContext(context.Background(), os.Args[0]) // ends with its input
 	process.Env = append(os.Environ(), roleVariable+"=estate")
 	process.Stderr = os.Stderr
 	input, errIn := process.StdinPipe()

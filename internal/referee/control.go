@@ -1,6 +1,7 @@
 package referee
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -10,8 +11,8 @@ import (
 )
 
 // listen serves the control endpoint in the background until it is closed.
-func (l *load) listen() (*http.Server, error) {
-	listener, err := net.Listen("tcp", l.config.Listen)
+func (l *load) listen(ctx context.Context) (*http.Server, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("control endpoint: %w", err)
 	}

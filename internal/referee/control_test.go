@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// startLoad runs a load at 10.1.240.1 inside a bubble; the estate answers after a
-// delay that the test may change.
+// startLoad offers a load to 10.1.240.1 until it is stopped; the channel is closed
+// when nothing is under way any more.
 func startLoad(t *testing.T, config Config) (*load, chan struct{}) {
 	t.Helper()
 	config.Targets = Targets{{Name: "web", Host: "10.1.240.1"}}
@@ -41,7 +41,7 @@ func startLoad(t *testing.T, config Config) (*load, chan struct{}) {
 
 func ask(l *load, method, target string) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
-	l.control().ServeHTTP(recorder, httptest.NewRequest(method, target, nil))
+	l.control().ServeHTTP(recorder, httptest.NewRequestWithContext(context.Background(), method, target, nil))
 	return recorder
 }
 
@@ -198,21 +198,34 @@ func TestControlEndpointStopsTheLoad(t *testing.T) {
 		return found
 	})
 	eventually(t, "an answer", func() bool {
-		response, err := http.Get(url + "/report")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
 		var report Report
-		return json.NewDecoder(response.Body).Decode(&report) == nil && report.OK > 10
+		status, body := call(t, http.MethodGet, url+"/report")
+		return status == http.StatusOK && json.Unmarshal(body, &report) == nil && report.OK > 10
 	})
-	response, err := http.Post(url+"/stop", "", nil)
-	if err != nil || response.StatusCode != http.StatusAccepted {
-		t.Fatal(response, err)
+	if status, body := call(t, http.MethodPost, url+"/stop"); status != http.StatusAccepted {
+		t.Fatalf("stop: %d %s", status, body)
 	}
 	if report := <-done; report.OK != report.Requests || !report.Accounted {
 		t.Errorf("%s", pretty(report))
 	}
+}
+
+func call(t *testing.T, method, url string) (int, []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, body
 }
 
 type lockedText struct {

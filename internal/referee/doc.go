@@ -25,7 +25,8 @@
 // # Who asks
 //
 // A lane is one name, one kind of request, one client and one way with connections:
-// new for each request, or kept. A client is one resolver address with a cache that
+// new for each request, or kept. No lane asks more than once in a second, so few
+// names at a high rate have several alike. A client is one resolver address with a cache that
 // honours TTLs to the moment, or the stale client, which resolves a name once, by
 // the first resolver, and uses the first address of that answer for ever. Only A
 // records are asked for. A query that stays unanswered over UDP is sent again after

@@ -121,13 +121,12 @@ type network struct {
 
 func newNetwork() *network { return &network{servers: map[string]*pipeListener{}} }
 
-func (n *network) serve(address string, handler http.Handler) *http.Server {
+func (n *network) serve(address string, handler http.Handler) {
 	listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(listener) }()
 	n.servers[address] = listener
 	n.listeners = append(n.listeners, server)
-	return server
 }
 
 func (n *network) close() {
@@ -250,7 +249,7 @@ func clientTLS(server *httptest.Server) *tls.Config {
 
 func newH2CServer(t testing.TB, handler http.Handler) (*http.Server, string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,8 +137,6 @@ const (
 	InvalidSpent Invalid = "resources"   // out of ports, files or memory
 )
 
-func (s *sample) ok() bool { return s.fault == nil && s.invalid == "" }
-
 // send makes one request and counts it, exactly once, whatever becomes of it.
 func (l *lane) send(c *connection, r request, due time.Time, slip time.Duration) sample {
 	l.tally.sent.Add(1)

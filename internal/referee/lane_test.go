@@ -148,7 +148,7 @@ func TestOverloadedRefereeIsInvalidNeverSlow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	e := newEstate()
 	server := serve(t, e)
-	process := exec.Command(os.Args[0])
+	process := exec.CommandContext(t.Context(), os.Args[0])
 	process.Env = append(os.Environ(), roleVariable+"=referee", "ADDRESS="+server.Listener.Addr().String(), "REPORT="+file)
 	process.Stderr = os.Stderr
 	if err := process.Start(); err != nil {

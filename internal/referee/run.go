@@ -34,11 +34,11 @@ func Run(ctx context.Context, config Config) (Report, error) {
 	background, endBackground := context.WithCancel(context.Background())
 	defer endBackground()
 	if config.Listen != "" {
-		control, err := l.listen()
+		control, err := l.listen(background)
 		if err != nil {
 			return Report{}, err
 		}
-		defer control.Close()
+		defer func() { _ = control.Close() }()
 	}
 	go l.pulse.run(background)
 	if config.MarksFile != "" {

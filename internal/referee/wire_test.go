@@ -125,7 +125,7 @@ func startRedis(t *testing.T) wireServer {
 
 func dialed(t *testing.T, address net.Addr) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", address.String())
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address.String())
 	if err != nil {
 		t.Fatal(err)
 	}

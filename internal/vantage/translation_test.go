@@ -125,11 +125,11 @@ func TestBadRulesAreRefusedWithTheirValue(t *testing.T) {
 }
 
 func TestDialReachesTheTranslatedListener(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	go func() {
 		conn, err := listener.Accept()
 		if err == nil {
