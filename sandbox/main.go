@@ -13,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"crossfade.dev/sandbox/control"
+	"crossfade.dev/sandbox/dns"
+	"crossfade.dev/sandbox/ingress"
+	"crossfade.dev/sandbox/node"
 )
 
 func main() {
@@ -39,6 +42,9 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(
 		control.Command(),
+		node.Command(),
+		ingress.Command(),
+		dns.Command(),
 		&cobra.Command{Use: "kubectl", Short: "The real kubectl", DisableFlagParsing: true},
 	)
 	return cmd
