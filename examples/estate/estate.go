@@ -59,11 +59,13 @@ func Generate(options Options) Estate {
 	}
 
 	objects := make([]*unstructured.Unstructured, 0, len(typed))
+	standing := newStanding()
 	for _, object := range typed {
 		objects = append(objects, bare(object))
+		standing.add(object)
 	}
 	sortForCreation(objects)
-	return Estate{Objects: objects, Names: Names(objects, options.Zone)}
+	return Estate{Objects: objects, Names: standing.names(options.Zone)}
 }
 
 // bare is object as a person would have written it: without status, and without

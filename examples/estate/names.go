@@ -58,7 +58,10 @@ type Entry struct {
 // external-dns annotation asks for, or is made up from its own name. Hosts outside
 // the zone are left out. An Ingress without a host gets one that is made up.
 func Names(objects []*unstructured.Unstructured, zone string) []Name {
-	s := survey(objects)
+	return survey(objects).names(zone)
+}
+
+func (s *standing) names(zone string) []Name {
 	hosts := newHosts(zone)
 	hosts.take(s)
 

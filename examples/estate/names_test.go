@@ -52,6 +52,13 @@ func TestNamesOfTheDefaultEstate(t *testing.T) {
 	}
 }
 
+func TestNamesOfAnEstateAreThoseOfItsObjects(t *testing.T) {
+	made := Generate(Options{Apps: 100})
+	if got := Names(made.Objects, DefaultZone); !reflect.DeepEqual(got, made.Names) {
+		t.Errorf("got %v, want %v", got, made.Names)
+	}
+}
+
 func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]Entry{}
 	for _, name := range Generate(Options{Apps: 1600}).Names {

@@ -28,32 +28,48 @@ type workload struct {
 	graceSeconds int64
 }
 
+func newStanding() *standing {
+	return &standing{byName: map[string]*corev1.Service{}, workloads: map[string][]workload{}}
+}
+
 // survey reads the objects; those of other kinds do not matter to it.
 func survey(objects []*unstructured.Unstructured) *standing {
-	s := &standing{byName: map[string]*corev1.Service{}, workloads: map[string][]workload{}}
+	s := newStanding()
 	for _, u := range objects {
 		switch u.GetAPIVersion() + " " + u.GetKind() {
 		case "v1 Service":
-			service := typed[corev1.Service](u)
-			s.services = append(s.services, service)
-			s.byName[service.Namespace+"/"+service.Name] = service
+			s.add(typed[corev1.Service](u))
 		case "networking.k8s.io/v1 Ingress":
-			s.ingresses = append(s.ingresses, typed[networkingv1.Ingress](u))
+			s.add(typed[networkingv1.Ingress](u))
 		case "apps/v1 Deployment":
-			d := typed[appsv1.Deployment](u)
-			s.add(u, d.Spec.Template, d.Spec.Replicas)
+			s.add(typed[appsv1.Deployment](u))
 		case "apps/v1 StatefulSet":
-			d := typed[appsv1.StatefulSet](u)
-			s.add(u, d.Spec.Template, d.Spec.Replicas)
+			s.add(typed[appsv1.StatefulSet](u))
 		case "apps/v1 DaemonSet":
-			s.add(u, typed[appsv1.DaemonSet](u).Spec.Template, nil)
+			s.add(typed[appsv1.DaemonSet](u))
 		}
 	}
 	return s
 }
 
-func (s *standing) add(u *unstructured.Unstructured, template corev1.PodTemplateSpec, replicas *int32) {
-	w := workload{kind: u.GetKind(), labels: template.Labels, replicas: 1, graceSeconds: defaultGraceSeconds}
+func (s *standing) add(object runtime.Object) {
+	switch o := object.(type) {
+	case *corev1.Service:
+		s.services = append(s.services, o)
+		s.byName[o.Namespace+"/"+o.Name] = o
+	case *networkingv1.Ingress:
+		s.ingresses = append(s.ingresses, o)
+	case *appsv1.Deployment:
+		s.addWorkload("Deployment", o.Namespace, o.Spec.Template, o.Spec.Replicas)
+	case *appsv1.StatefulSet:
+		s.addWorkload("StatefulSet", o.Namespace, o.Spec.Template, o.Spec.Replicas)
+	case *appsv1.DaemonSet:
+		s.addWorkload("DaemonSet", o.Namespace, o.Spec.Template, nil)
+	}
+}
+
+func (s *standing) addWorkload(kind, namespace string, template corev1.PodTemplateSpec, replicas *int32) {
+	w := workload{kind: kind, labels: template.Labels, replicas: 1, graceSeconds: defaultGraceSeconds}
 	if replicas != nil {
 		w.replicas = *replicas
 	}
@@ -63,7 +79,7 @@ func (s *standing) add(u *unstructured.Unstructured, template corev1.PodTemplate
 	if containers := template.Spec.Containers; len(containers) > 0 {
 		w.image = containers[0].Image
 	}
-	s.workloads[u.GetNamespace()] = append(s.workloads[u.GetNamespace()], w)
+	s.workloads[namespace] = append(s.workloads[namespace], w)
 }
 
 // behind returns the first workload whose pods the Service selects.
