@@ -65,6 +65,8 @@ type twin struct {
 	mapped        bool // body's ownerReferences point to copies
 	// remake is true if the copy has to be deleted and made again.
 	remake bool
+	// kept is true if Undo must leave the copy.
+	kept bool
 	// obstacle is why the last write failed.
 	obstacle obstacle
 }
@@ -165,6 +167,9 @@ func (m *Mirror) fresh(f *following, h *hearing, obj client.Object, gone bool, s
 	known := seen.version == obj.GetResourceVersion() && !gone || !seen.there() && gone
 	if known || older(obj.GetResourceVersion(), seen.version) {
 		return nil
+	}
+	if f.rule.Rank == Definitions {
+		m.discovered = time.Time{} // from now on, a side may serve other kinds
 	}
 	return t
 }

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -208,7 +209,7 @@ func (m *Mirror) strangers(ctx context.Context, kind cluster.Kind, opts ...clien
 		obj := &objects.Items[i]
 		name := client.ObjectKeyFromObject(obj)
 		if known != nil {
-			if t := known.twins[name]; t != nil && (t.entry.UID == obj.UID || t.entry.Going) {
+			if t := known.twins[name]; t != nil && t.expendable(obj.UID) {
 				continue
 			}
 		}
@@ -218,6 +219,11 @@ func (m *Mirror) strangers(ctx context.Context, kind cluster.Kind, opts ...clien
 		return objectOf(kind.Group, kind.Kind, name.Namespace, name.Name).String(), nil
 	}
 	return "", nil
+}
+
+// expendable is true of a copy that may go with what holds it.
+func (t *twin) expendable(uid types.UID) bool {
+	return t.entry.UID == uid && !t.entry.Found && !t.kept && t.fate != drift && t.fate != hold
 }
 
 // A Left object is one that Undo did not remove.
@@ -292,8 +298,9 @@ func (m *Mirror) undoTwins(ctx context.Context, f *following) (left []Left, done
 		if err != nil {
 			return left, false, err
 		}
+		t.kept = text != ""
 		switch {
-		case text != "":
+		case t.kept:
 			left = append(left, Left{f.object(t.name), text})
 		case !over && t.entry.Going:
 			going = append(going, t)
@@ -332,6 +339,9 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 		gone := e.Gone
 		m.note(f, t)
 		return "", gone, nil
+	case e.Found && slices.Contains(f.rule.Furnished, t.name.Name) && t.to.digest == e.Got:
+		err := m.failed(t, m.bareAgain(ctx, f, t))
+		return "", e.Gone, err
 	case e.Found:
 		return "it was here before the mirror", true, nil
 	case t.to.leaving:
@@ -353,4 +363,23 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 		m.note(f, t)
 	}
 	return "", false, nil
+}
+
+// bareAgain makes an object that clusters make by themselves what it was before the
+// mirror completed it.
+func (m *Mirror) bareAgain(ctx context.Context, f *following, t *twin) error {
+	live, err := m.live(ctx, f, t)
+	if err != nil {
+		return err
+	}
+	if now := f.lookTo(live); now.digest != t.to.digest || now.uid != t.to.uid {
+		t.to = now
+		return nil
+	}
+	if err := m.To.API.Update(ctx, f.rule.change(bareOf(live), live), client.FieldOwner(cluster.FieldManager)); err != nil {
+		return err
+	}
+	t.entry = Entry{Gone: true}
+	m.note(f, t)
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -179,7 +180,7 @@ func (r *Rule) bare(obj *unstructured.Unstructured) bool {
 		case "metadata":
 			for name, field := range value.(map[string]any) {
 				labels, _ := field.(map[string]any)
-				auto := name == "labels" && len(labels) == 1 && labels["kubernetes.io/metadata.name"] == obj.GetName()
+				auto := name == "labels" && len(labels) == 1 && labels[namespaceLabel] == obj.GetName()
 				if name != "name" && name != "namespace" && !auto {
 					return false
 				}
@@ -192,3 +193,18 @@ func (r *Rule) bare(obj *unstructured.Unstructured) bool {
 	}
 	return true
 }
+
+// bareOf is obj, saying nothing but its name.
+func bareOf(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	out := &unstructured.Unstructured{}
+	out.SetGroupVersionKind(obj.GroupVersionKind())
+	out.SetNamespace(obj.GetNamespace())
+	out.SetName(obj.GetName())
+	if name, auto := obj.GetLabels()[namespaceLabel]; auto {
+		out.SetLabels(map[string]string{namespaceLabel: name})
+	}
+	return out
+}
+
+// namespaceLabel is set on every namespace by the API server.
+const namespaceLabel = corev1.LabelMetadataName
