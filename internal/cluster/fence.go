@@ -173,6 +173,9 @@ func (f *Fence) Check() error {
 	return nil
 }
 
+// RenewEvery is how often Hold should be called.
+func (f *Fence) RenewEvery() time.Duration { return f.o.Duration / 3 }
+
 // Release gives the lease up, so that another engine need not wait. No write may
 // be under way. It does nothing when the lease is not held.
 func (f *Fence) Release(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -106,6 +105,3 @@ func (s *fencedStatus) Patch(ctx context.Context, obj client.Object, patch clien
 func (s *fencedStatus) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
 	return guard(ctx, s.fence, func(ctx context.Context) error { return s.SubResourceWriter.Apply(ctx, obj, opts...) })
 }
-
-// renewEvery is how often a lease of a duration is renewed.
-func renewEvery(duration time.Duration) time.Duration { return duration / 3 }

@@ -53,7 +53,7 @@ func Run(t *testing.T, w World) {
 		{"strategic patches", strategicPatch},
 		{"JSON patches", jsonPatch},
 		{"a patch with an old version conflicts", patchOfOldVersion},
-		{"a patch with another UID conflicts", patchOfAnotherUID},
+		{"a patch with another UID is invalid", patchOfAnotherUID},
 		{"deletion keeps to its preconditions", deletionPreconditions},
 		{"finalizers hold what is deleted", finalizersHold},
 		{"a dry run changes nothing", dryRun},

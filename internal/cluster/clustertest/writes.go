@@ -36,9 +36,11 @@ func creationNeedsNamespace(t *testing.T, r *room) {
 func creationTakesNoVersion(t *testing.T, r *room) {
 	cm := r.configMap("one", "a")
 	cm.ResourceVersion = "1"
-	if err := r.API.Create(r.ctx, cm); !apierrors.IsBadRequest(err) && !apierrors.IsInvalid(err) {
-		t.Errorf("created with a resourceVersion: %v, want BadRequest or Invalid", err)
+	if err := r.API.Create(r.ctx, cm); err == nil {
+		t.Error("created with a resourceVersion, want an error")
 	}
+	cm.ResourceVersion = ""
+	r.create(t, cm)
 }
 
 func generatedName(t *testing.T, r *room) {
@@ -214,12 +216,13 @@ func patchOfOldVersion(t *testing.T, r *room) {
 	}
 }
 
+// patchOfAnotherUID: what an update calls a conflict, a patch calls invalid.
 func patchOfAnotherUID(t *testing.T, r *room) {
 	cm := r.configMap("one", "a")
 	r.create(t, cm)
 	data := []byte(`{"metadata":{"uid":"11111111-2222-3333-4444-555555555555"},"data":{"key":"b"}}`)
-	if err := r.API.Patch(r.ctx, cm, client.RawPatch(types.MergePatchType, data)); !apierrors.IsConflict(err) {
-		t.Errorf("patched another UID: %v, want Conflict", err)
+	if err := r.API.Patch(r.ctx, cm, client.RawPatch(types.MergePatchType, data)); !apierrors.IsInvalid(err) {
+		t.Errorf("patched another UID: %v, want Invalid", err)
 	}
 }
 

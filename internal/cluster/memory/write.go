@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster"
@@ -95,6 +96,12 @@ func (s *speaker) patch(ctx context.Context, obj client.Object, patch client.Pat
 		patched, err := apply(k, old, patch.Type(), data)
 		if err != nil {
 			return nil, err
+		}
+		if err := current(k, old, "", patched.GetResourceVersion()); err != nil {
+			return nil, err
+		}
+		if uid := patched.GetUID(); uid != old.GetUID() { // an update would call it a conflict
+			return nil, apierrors.NewInvalid(k.GroupKind(), old.GetName(), immutable(field.NewPath("metadata", "uid"), uid, old.GetUID()))
 		}
 		return s.c.replace(k, old, patched, w)
 	})
