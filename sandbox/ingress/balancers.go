@@ -13,6 +13,7 @@ import (
 
 	"crossfade.dev/sandbox/address"
 	"crossfade.dev/sandbox/delay"
+	"crossfade.dev/sandbox/feed"
 )
 
 const (
@@ -50,35 +51,35 @@ type balancer struct {
 }
 
 // set takes in a Service's change.
-func (b *balancers) set(c change[*corev1.Service]) {
+func (b *balancers) set(c feed.Change[*corev1.Service]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.gone || !balanced(c.object) {
+	if c.Gone || !balanced(c.Object) {
 		b.release(c)
 		return
 	}
-	held := b.held[c.name]
+	held := b.held[c.Name]
 	if held == nil {
-		ip, err := b.addresses.take(c.name, statusAddress(c.object), parsed(c.object.Spec.LoadBalancerIP))
+		ip, err := b.addresses.take(c.Name, statusAddress(c.Object), parsed(c.Object.Spec.LoadBalancerIP))
 		if err != nil {
-			b.log.Error("service gets no address", "service", c.name, "error", err)
+			b.log.Error("service gets no address", "service", c.Name, "error", err)
 			return
 		}
 		held = &balancer{ip: ip, ports: map[int32]*forwarder{}}
-		b.held[c.name] = held
+		b.held[c.Name] = held
 	}
-	held.service = c.object
-	lost := statusAddress(c.object) != held.ip
+	held.service = c.Object
+	lost := statusAddress(c.Object) != held.ip
 	held.published = held.published || !lost
 	if held.published {
-		b.listen(c.name, held)
+		b.listen(c.Name, held)
 	}
 	switch {
 	case !lost || held.waiting:
 	case held.published:
-		b.publishAfter(0, c.name, held)
+		b.publishAfter(0, c.Name, held)
 	default:
-		b.publishAfter(b.wait.For(b.seed, "address of Service "+c.name), c.name, held)
+		b.publishAfter(b.wait.For(b.seed, "address of Service "+c.Name), c.Name, held)
 	}
 }
 
@@ -161,21 +162,21 @@ func (b *balancers) listenLater(name string, held *balancer) {
 
 // release gives back what a Service had that is gone or no longer of the type. The
 // caller holds mu.
-func (b *balancers) release(c change[*corev1.Service]) {
-	held := b.held[c.name]
+func (b *balancers) release(c feed.Change[*corev1.Service]) {
+	held := b.held[c.Name]
 	if held == nil {
 		return
 	}
-	delete(b.held, c.name)
+	delete(b.held, c.Name)
 	for _, running := range held.ports {
 		stopLater(running)
 	}
-	if err := b.addresses.free(c.name); err != nil {
-		b.log.Error("address was not freed", "service", c.name, "error", err)
+	if err := b.addresses.free(c.Name); err != nil {
+		b.log.Error("address was not freed", "service", c.Name, "error", err)
 	}
-	if !c.gone && statusAddress(c.object) == held.ip {
-		b.queue.after(0, "Service "+c.name, func(ctx context.Context) {
-			b.statuses.setAddress(ctx, c.object, netip.Addr{})
+	if !c.Gone && statusAddress(c.Object) == held.ip {
+		b.queue.after(0, "Service "+c.Name, func(ctx context.Context) {
+			b.statuses.setAddress(ctx, c.Object, netip.Addr{})
 		})
 	}
 }

@@ -231,6 +231,9 @@ func (c *cluster) slice(name, service, portName, managedBy string, states ...sta
 		})
 	}
 	api := c.client.DiscoveryV1().EndpointSlices("shop")
+	if old, err := api.Get(c.t.Context(), name, metav1.GetOptions{}); err == nil {
+		slice.UID = old.UID
+	}
 	_, err := api.Update(c.t.Context(), slice, metav1.UpdateOptions{})
 	if err != nil {
 		_, err = api.Create(c.t.Context(), slice, metav1.CreateOptions{})

@@ -2,7 +2,7 @@
 // Ingress at one address, gives each LoadBalancer Service an address of its own,
 // and sends requests and connections to ready pods, of whichever cluster.
 //
-// What the API server says is followed by feeds; a directory knows the endpoints;
+// What the API server says arrives by feeds; a directory knows the endpoints;
 // a table, made anew for each change, leads requests of the proxy to backends.
 // What reached a pod is never sent a second time: a broken connection is the
 // client's to see, so that whoever counts failures counts all of them.

@@ -23,9 +23,11 @@ import (
 	netv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 
 	"crossfade.dev/sandbox/address"
 	"crossfade.dev/sandbox/delay"
+	"crossfade.dev/sandbox/feed"
 )
 
 const (
@@ -132,25 +134,18 @@ func newEdge(ctx context.Context, options Options) (*edge, error) {
 // Endpoints come first, so that whatever refers to them finds them.
 func (e *edge) follow(ctx context.Context) error {
 	c := e.Client
-	slices := newFeed(e.slice)
-	go slices.run(ctx, source(c, "", c.DiscoveryV1().EndpointSlices("").List, c.DiscoveryV1().EndpointSlices("").Watch))
-	secrets := newFeed(e.secret)
-	go secrets.run(ctx, source(c, "type="+string(corev1.SecretTypeTLS), c.CoreV1().Secrets("").List, c.CoreV1().Secrets("").Watch))
-	if err := awaitAll(ctx, slices.synced, secrets.synced); err != nil {
+	slices := feed.New(e.slice)
+	go slices.Run(ctx, follower(c, feed.Source(c.DiscoveryV1().EndpointSlices(""), "")))
+	secrets := feed.New(e.secret)
+	go secrets.Run(ctx, follower(c, feed.Source(c.CoreV1().Secrets(""), "type="+string(corev1.SecretTypeTLS))))
+	if err := awaitAll(ctx, slices.Synced(), secrets.Synced()); err != nil {
 		return err
 	}
-	services := newFeed(func(c change[*corev1.Service]) {
-		if c.gone {
-			e.directory.setService(c.name, nil)
-		} else {
-			e.directory.setService(c.name, c.object)
-		}
-		e.balancers.set(c)
-	})
-	go services.run(ctx, source(c, "", c.CoreV1().Services("").List, c.CoreV1().Services("").Watch))
-	ingresses := newFeed(e.ingress)
-	go ingresses.run(ctx, source(c, "", c.NetworkingV1().Ingresses("").List, c.NetworkingV1().Ingresses("").Watch))
-	if err := awaitAll(ctx, services.synced, ingresses.synced); err != nil {
+	services := feed.New(e.service)
+	go services.Run(ctx, follower(c, feed.Source(c.CoreV1().Services(""), "")))
+	ingresses := feed.New(e.ingress)
+	go ingresses.Run(ctx, follower(c, feed.Source(c.NetworkingV1().Ingresses(""), "")))
+	if err := awaitAll(ctx, services.Synced(), ingresses.Synced()); err != nil {
 		return err
 	}
 	e.balancers.freeUnheld()
@@ -159,7 +154,13 @@ func (e *edge) follow(ctx context.Context) error {
 	return nil
 }
 
-func awaitAll(ctx context.Context, all ...chan struct{}) error {
+// follower lets the reflector know when a client is a fake one, which cannot send
+// lists as watches.
+func follower(client kubernetes.Interface, source cache.ListerWatcher) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(source.(*cache.ListWatch), client)
+}
+
+func awaitAll(ctx context.Context, all ...<-chan struct{}) error {
 	for _, one := range all {
 		select {
 		case <-one:
@@ -172,43 +173,52 @@ func awaitAll(ctx context.Context, all ...chan struct{}) error {
 
 // slice takes in an EndpointSlice's change: at once if it is as old as the
 // ingress, else after a delay, as the way through a real cluster takes.
-func (e *edge) slice(c change[*discoveryv1.EndpointSlice]) {
-	service := c.object.Labels[discoveryv1.LabelServiceName]
+func (e *edge) slice(c feed.Change[*discoveryv1.EndpointSlice]) {
+	service := c.Object.Labels[discoveryv1.LabelServiceName]
 	if service == "" {
 		return
 	}
-	service = c.object.Namespace + "/" + service
-	object := c.object
-	if c.gone {
+	service = c.Object.Namespace + "/" + service
+	object := c.Object
+	if c.Gone {
 		object = nil
 	}
-	if c.first {
-		e.directory.setSlice(service, c.name, object)
+	if c.First {
+		e.directory.setSlice(service, c.Name, object)
 		return
 	}
-	e.drawn[c.name]++
-	after := e.EndpointDelay.For(e.Seed, "endpoints "+c.name+" "+strconv.Itoa(e.drawn[c.name]))
-	e.queue.after(after, "endpoints "+c.name, func(context.Context) {
-		e.directory.setSlice(service, c.name, object)
+	e.drawn[c.Name]++
+	after := e.EndpointDelay.For(e.Seed, "endpoints "+c.Name+" "+strconv.Itoa(e.drawn[c.Name]))
+	e.queue.after(after, "endpoints "+c.Name, func(context.Context) {
+		e.directory.setSlice(service, c.Name, object)
 	})
 }
 
-func (e *edge) secret(c change[*corev1.Secret]) {
-	secret := c.object
-	if c.gone {
+func (e *edge) service(c feed.Change[*corev1.Service]) {
+	if c.Gone {
+		e.directory.setService(c.Name, nil)
+	} else {
+		e.directory.setService(c.Name, c.Object)
+	}
+	e.balancers.set(c)
+}
+
+func (e *edge) secret(c feed.Change[*corev1.Secret]) {
+	secret := c.Object
+	if c.Gone {
 		secret = nil
 	}
-	if err := e.certificates.setSecret(c.name, secret); err != nil {
-		e.Log.Warn("secret holds no certificate", "secret", c.name, "error", err)
+	if err := e.certificates.setSecret(c.Name, secret); err != nil {
+		e.Log.Warn("secret holds no certificate", "secret", c.Name, "error", err)
 	}
 }
 
-func (e *edge) ingress(c change[*netv1.Ingress]) {
+func (e *edge) ingress(c feed.Change[*netv1.Ingress]) {
 	e.mu.Lock()
-	if c.gone {
-		delete(e.ingresses, c.name)
+	if c.Gone {
+		delete(e.ingresses, c.Name)
 	} else {
-		e.ingresses[c.name] = c.object
+		e.ingresses[c.Name] = c.Object
 	}
 	e.mu.Unlock()
 	select {

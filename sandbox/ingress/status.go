@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"crossfade.dev/sandbox/delay"
+	"crossfade.dev/sandbox/feed"
 )
 
 const (
@@ -44,12 +45,12 @@ type addressee struct {
 
 // addressed sees to it that an Ingress gets the ingress's address after its delay,
 // and again should it lose it.
-func (s *statuses) addressed(c change[*netv1.Ingress]) {
-	ingress := c.object
+func (s *statuses) addressed(c feed.Change[*netv1.Ingress]) {
+	ingress := c.Object
 	points := ingress.Status.LoadBalancer.Ingress
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.gone {
+	if c.Gone {
 		delete(s.waiting, ingress.UID)
 		return
 	}
@@ -58,18 +59,18 @@ func (s *statuses) addressed(c change[*netv1.Ingress]) {
 	}
 	to := s.waiting[ingress.UID]
 	if to == nil {
-		to = &addressee{due: time.Now().Add(s.wait.For(s.seed, "address of Ingress "+c.name))}
+		to = &addressee{due: time.Now().Add(s.wait.For(s.seed, "address of Ingress "+c.Name))}
 		s.waiting[ingress.UID] = to
 	}
 	if to.queued {
 		return
 	}
 	to.queued = true
-	s.queue.after(time.Until(to.due), "Ingress "+c.name, func(ctx context.Context) {
+	s.queue.after(time.Until(to.due), "Ingress "+c.Name, func(ctx context.Context) {
 		s.mu.Lock()
 		to.queued = false
 		s.mu.Unlock()
-		s.write(ctx, "Ingress "+c.name, newPatch(ingress.UID, s.served), func(ctx context.Context, patch []byte) error {
+		s.write(ctx, "Ingress "+c.Name, newPatch(ingress.UID, s.served), func(ctx context.Context, patch []byte) error {
 			_, err := s.client.NetworkingV1().Ingresses(ingress.Namespace).
 				Patch(ctx, ingress.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 			return err
