@@ -124,6 +124,9 @@ func (c *Config) server() string {
 // Run runs the control plane until ctx ends. It calls ready once the API answers
 // and the kubeconfig is written. A component that ends by itself ends the process's
 // reason to be: Run returns its error.
+//
+// The process is expected to exit when Run returns. There is no orderly shutdown:
+// being killed has to be safe, and what is done every day is known to work.
 func Run(ctx context.Context, c Config, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,11 +146,9 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		return err
 	}
 	defer sockets.Close()
-	stopEtcd, err := c.startEtcd(sockets)
-	if err != nil {
+	if err := c.startEtcd(sockets); err != nil {
 		return fmt.Errorf("start etcd of %s: %w", c.Name, err)
 	}
-	defer stopEtcd()
 	if err := c.startEgress(ctx, sockets); err != nil {
 		return fmt.Errorf("start egress of %s: %w", c.Name, err)
 	}

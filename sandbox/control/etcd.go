@@ -26,10 +26,10 @@ func etcdURL(sockets *os.File) url.URL {
 //
 // It does not wait for the disk: what a killed process wrote is safe with the
 // kernel, and a sandbox need not survive the loss of power.
-func (c *Config) startEtcd(sockets *os.File) (stop func(), err error) {
+func (c *Config) startEtcd(sockets *os.File) error {
 	client := etcdURL(sockets)
 	if err := os.Remove(client.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return err
 	}
 	cfg := embed.NewConfig()
 	cfg.Name = "sandbox"
@@ -50,16 +50,14 @@ func (c *Config) startEtcd(sockets *os.File) (stop func(), err error) {
 
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-server.Server.ReadyNotify():
-		return server.Close, nil
+		return nil
 	case err := <-server.Err():
-		server.Close()
-		return nil, err
+		return err
 	case <-time.After(startLimit):
-		server.Close()
-		return nil, fmt.Errorf("not ready after %v", startLimit)
+		return fmt.Errorf("not ready after %v", startLimit)
 	}
 }

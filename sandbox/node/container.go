@@ -94,7 +94,7 @@ func (b *backoff) after(ran time.Duration) time.Duration {
 
 // startsAgain is whether a container that ended with e is started again.
 func (c *container) startsAgain(e exit) bool {
-	policy := c.pod.spec().RestartPolicy
+	policy := c.pod.restart
 	switch c.role {
 	case sidecarRole:
 		return true

@@ -23,6 +23,7 @@ type pod struct {
 	namespace, name string
 	ip              netip.Addr
 	resumed         bool // ran before the node was restarted
+	restart         corev1.RestartPolicy
 
 	ctx    context.Context // ends with the order to stop
 	stop   context.CancelFunc
@@ -48,7 +49,7 @@ type pod struct {
 
 func newPod(n *Node, object *corev1.Pod, ip netip.Addr, resumed bool) *pod {
 	p := &pod{
-		node: n, uid: object.UID, namespace: object.Namespace, name: object.Name, ip: ip, resumed: resumed,
+		node: n, uid: object.UID, namespace: object.Namespace, name: object.Name, ip: ip, resumed: resumed, restart: object.Spec.RestartPolicy,
 		forced: make(chan struct{}), done: make(chan struct{}), began: time.Now(),
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())

@@ -26,7 +26,7 @@ func (p *pod) startStandIn(c *container) (instance, error) {
 	switch {
 	case c.role == initRole:
 		runFor = initTime.For(p.node.cfg.Seed, purpose)
-	case c.role == mainRole && p.spec().RestartPolicy != corev1.RestartPolicyAlways:
+	case c.role == mainRole && p.restart != corev1.RestartPolicyAlways:
 		runFor = p.node.cfg.TaskTime.For(p.node.cfg.Seed, purpose)
 	}
 	if c.role != initRole {
