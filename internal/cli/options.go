@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/view"
+)
+
+// Commands are the parts of the commands that read or write clusters. Package app
+// passes them in: this package writes API objects to the hub and nothing else. A
+// command whose function is nil is left out.
+//
+// An error is one sentence that names the field or flag and its value; if it wraps
+// ErrNo the exit code is 1, otherwise 2.
+type Commands struct {
+	// Plan takes the inventory and looks through Preflight's gates, without writing.
+	Plan func(context.Context, PlanOptions) (view.Plan, error)
+	// Diff compares both sides from lists, without writing.
+	Diff func(context.Context, DiffOptions) ([]view.Difference, error)
+	// LiftFreeze lifts freezes in one cluster, without the hub, and returns a
+	// sentence for each that it lifted.
+	LiftFreeze func(context.Context, LiftOptions) ([]string, error)
+	// Rehearse restores an archive into a cluster, compares, and returns a sentence
+	// for each difference.
+	Rehearse func(context.Context, RehearseOptions) ([]string, error)
+	// Load runs the referee until its duration or ctx ends. Data goes to Streams.Out.
+	Load func(context.Context, Streams, LoadOptions) error
+	// Demo shows the whole system at work. It returns nil after an interrupt that
+	// ends a demo which was kept.
+	Demo func(context.Context, Streams, DemoOptions) error
+	// Controller runs the engine until ctx ends.
+	Controller func(context.Context, Streams, ControllerOptions) error
+	// Bench measures.
+	Bench func(context.Context, Streams, BenchOptions) error
+}
+
+// Streams are where a command reads and writes: data to Out, narration to Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Live is true if Err is a terminal on which lines may be redrawn.
+	Live bool
+}
+
+// A Hub is how the hub is reached. Empty fields mean what they mean to kubectl:
+// $KUBECONFIG or ~/.kube/config, and its current context.
+type Hub struct {
+	Kubeconfig, Context string
+	// Namespace holds Crossfade's own objects; it is never empty.
+	Namespace string
+}
+
+// A Route is how addresses are reached that the estate names and this machine does
+// not: rules of internal/vantage, as it parses them.
+type Route struct {
+	// Translate are networks (--translate, repeated), MapPorts ports (--map-ports).
+	Translate, MapPorts []string
+}
+
+// PlanOptions say what to plan.
+type PlanOptions struct {
+	Hub   Hub
+	Route Route
+	// Migration is what is planned. It need not exist in the hub, nor be complete:
+	// what the API server would default may be unset.
+	Migration *v1.Migration
+	// SourceContext and TargetContext are contexts of the kubeconfig that stand for
+	// the clusters; empty means that the hub's Cluster objects of the names in
+	// Migration lead there. Both or neither are set; with both, no hub is needed.
+	SourceContext, TargetContext string
+}
+
+// DiffOptions say which migration's sides to compare.
+type DiffOptions struct {
+	Hub       Hub
+	Route     Route
+	Migration string
+}
+
+// LiftOptions say where to lift freezes.
+type LiftOptions struct {
+	// Kubeconfig may be empty, Context never is.
+	Kubeconfig, Context string
+	// Migration is whose freeze to lift; empty means every one in the cluster.
+	Migration string
+}
+
+// RehearseOptions say what to restore where.
+type RehearseOptions struct {
+	// Archive is the bucket's URL, Name the archive in it.
+	Archive, Name string
+	// Kubeconfig leads, by its current context, to the cluster to restore into.
+	Kubeconfig string
+}
+
+// LoadOptions are the flags of `crossfade load`; package referee says what they
+// mean. Zero means the referee's default.
+type LoadOptions struct {
+	Route Route
+	// Targets is the file that lists what to ask.
+	Targets              string
+	Rate                 float64
+	Duration             time.Duration
+	Resolvers            []string
+	Seed                 uint64
+	Timeout, SlowTimeout time.Duration
+	MaxSlip              time.Duration
+	Window               int
+	Listen               string
+	Marks                string
+	Report               string
+}
+
+// DemoOptions are the flags of `crossfade demo`.
+type DemoOptions struct {
+	// Apps is how many apps the generated estate has; 0 means the default.
+	Apps int
+	// Estate is a file or folder of manifests to move instead.
+	Estate string
+	Seed   uint64
+	// Back rolls back at the end of Cutover.
+	Back bool
+	// Chaos, unless 0, seeds faults.
+	Chaos uint64
+	// Keep leaves everything running until an interrupt.
+	Keep bool
+	// Report is the file that the report is written to as JSON.
+	Report string
+	// Kubeconfig, SourceContext and TargetContext show the demo on clusters that
+	// exist; both contexts or neither are set.
+	Kubeconfig, SourceContext, TargetContext string
+	// Dir holds the sandbox's state; empty means a folder that is removed.
+	Dir string
+}
+
+// ControllerOptions are the flags of `crossfade controller`.
+type ControllerOptions struct {
+	Hub   Hub
+	Route Route
+	// MetricsAddress and ProbeAddress are listened on; "0" means not at all.
+	MetricsAddress, ProbeAddress string
+	LeaderElect                  bool
+	// LeaseDuration is how long the fence in a cluster holds without renewal.
+	LeaseDuration time.Duration
+	// Workers is how many writes to a cluster may be under way at once.
+	Workers int
+	// User is the user name of the engine in the clusters, which a freeze exempts.
+	User string
+}
+
+// BenchOptions say what to measure.
+type BenchOptions struct {
+	// Part is demo, mirror, plan or landing; empty means all of them.
+	Part string
+	// Out is the file that the figures are written to as JSON; empty means none.
+	Out string
+}
