@@ -173,7 +173,8 @@ func NextPercent(steps []int, reached int) (percent int, more bool) {
 }
 
 // An AddressMap says where each address at which the source is entered leads in the
-// target: IP addresses as text, and host names as in the data of a CNAME.
+// target: IP addresses as text, and host names as in the data of a CNAME. An empty
+// target is one that is not known yet.
 type AddressMap map[string]string
 
 // Want returns before with each address replaced by the target's: the data of A and
@@ -209,8 +210,8 @@ func Want(before []RecordSet, addresses AddressMap) ([]RecordSet, error) {
 func lead(set RecordSet, targets map[string]string) (RecordSet, error) {
 	led := set.Clone()
 	for i, data := range set.Data {
-		target, known := targets[canonicalAddress(data)]
-		if !known {
+		target := targets[canonicalAddress(data)]
+		if target == "" {
 			return RecordSet{}, fmt.Errorf("%s: no address in the target stands for %s", set.Key, data)
 		}
 		if set.Type == "CNAME" {

@@ -166,10 +166,12 @@ func TestWantGuessesNothing(t *testing.T) {
 		set(t, "a.example.test", "A", 60, "192.0.2.1", "192.0.2.9"),
 		set(t, "b.example.test", "CNAME", 60, "lb.source.example."),
 		set(t, "c.example.test", "A", 60, "192.0.2.3"),
+		set(t, "d.example.test", "A", 60, "192.0.2.4"),
 	}
 	got, err := Want(before, AddressMap{
 		"192.0.2.1":         "198.51.100.1",
 		"192.0.2.3":         "lb.target.example",
+		"192.0.2.4":         "", // not known yet
 		"lb.source.example": "198.51.100.2",
 	})
 	if err == nil || got != nil {
@@ -179,6 +181,7 @@ func TestWantGuessesNothing(t *testing.T) {
 		"a.example.test A: no address in the target stands for 192.0.2.9",
 		"b.example.test CNAME: lb.source.example. leads to 198.51.100.2, but a CNAME needs a host name",
 		`c.example.test A: data "lb.target.example"`,
+		"d.example.test A: no address in the target stands for 192.0.2.4",
 	} {
 		if !strings.Contains(err.Error(), line) {
 			t.Errorf("error does not say %q:\n%v", line, err)

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -134,9 +135,7 @@ func parseCause(err error) error {
 // canonicalRecord returns record as it looks after a journey over the wire, with
 // names in lower case where comparison ignores case (RFC 4034, section 6.2).
 func canonicalRecord(record wire.RR) (wire.RR, error) {
-	if isEmpty(record) {
-		return nil, errors.New("record has no data")
-	}
+	parsed := record
 	buffer := make([]byte, wire.Len(record)+1)
 	end, err := wire.PackRR(record, buffer, 0, nil, false)
 	if err != nil {
@@ -145,6 +144,9 @@ func canonicalRecord(record wire.RR) (wire.RR, error) {
 	record, _, err = wire.UnpackRR(buffer[:end], 0)
 	if err != nil {
 		return nil, err
+	}
+	if isEmpty(parsed) || isEmpty(record) {
+		return nil, errors.New("record has no data")
 	}
 	record.Header().Name = strings.ToLower(record.Header().Name)
 	lowerData(record)
@@ -214,6 +216,9 @@ func dataOf(records []wire.RR) []string {
 // the type's own notation does not survive parsing, it is the notation that works
 // for every type: \# LENGTH HEX (RFC 3597, section 5).
 func textOf(record wire.RR) string {
+	if isEmpty(record) {
+		return `\# 0` // no server should send this; it equals nothing that is wanted
+	}
 	switch r := record.(type) {
 	case *wire.A:
 		return r.A.String()
@@ -221,33 +226,40 @@ func textOf(record wire.RR) string {
 		return r.Target
 	case *wire.NS:
 		return r.Ns
-	case *wire.RFC3597:
-		return genericText(r)
+	}
+	data, err := packedData(record)
+	if err != nil {
+		return record.String() // cannot be: it was unpacked or packed before
 	}
 	text := strings.TrimPrefix(record.String(), record.Header().String())
-	line := ". 0 IN " + wire.Type(record.Header().Rrtype).String() + " " + text
-	parser := wire.NewZoneParser(strings.NewReader(line+"\n"), "", "")
-	if again, ok := parser.Next(); ok && sameRecord(again, record) {
-		return text
+	if _, unknown := record.(*wire.RFC3597); unknown || !parsesTo(data, record.Header().Rrtype, text) {
+		return strings.TrimSpace(fmt.Sprintf(`\# %d %x`, len(data), data))
 	}
-	var generic wire.RFC3597
-	if err := generic.ToRFC3597(record); err != nil {
-		return text
-	}
-	return genericText(&generic)
+	return text
 }
 
-// sameRecord compares the data of two records byte by byte.
-func sameRecord(a, b wire.RR) bool {
-	var left, right wire.RFC3597
-	if left.ToRFC3597(a) != nil || right.ToRFC3597(b) != nil {
+// parsesTo reports whether text, as the data of a record of type typ, means data.
+func parsesTo(data []byte, typ uint16, text string) bool {
+	line := ". 0 IN " + wire.Type(typ).String() + " " + text + "\n"
+	record, ok := wire.NewZoneParser(strings.NewReader(line), "", "").Next()
+	if !ok {
 		return false
 	}
-	return left.Rdata == right.Rdata
+	parsed, err := packedData(record)
+	return err == nil && bytes.Equal(parsed, data)
 }
 
-func genericText(record *wire.RFC3597) string {
-	return `\# ` + strconv.Itoa(len(record.Rdata)/2) + " " + record.Rdata
+// packedData returns the data as it is on the wire.
+func packedData(record wire.RR) ([]byte, error) {
+	const header = 1 + 10 // the root's name, and the fields of fixed size
+	record = wire.Copy(record)
+	record.Header().Name = "."
+	buffer := make([]byte, wire.Len(record)+1) // one more: the library's empty strings need it
+	end, err := wire.PackRR(record, buffer, 0, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	return buffer[header:end], nil
 }
 
 // Group gathers records into canonical sets, ordered by Key. Where the records of
