@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,7 +68,19 @@ func (c *chaos) fault(op memory.Op) memory.Fault {
 	return memory.Lost(op)
 }
 
-// A team changes something on the source.
+// locked is chaos for many callers at once.
+type locked struct {
+	mu sync.Mutex
+	chaos
+}
+
+func (l *locked) fault(op memory.Op) memory.Fault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.chaos.fault(op)
+}
+
+// teamWrites lets a team change something on the source.
 func (w *world) teamWrites(random *rand.Rand, round int) {
 	ctx := context.Background()
 	namespace, name := fmt.Sprintf("team-%d", random.IntN(3)), fmt.Sprintf("app-%d", random.IntN(6))

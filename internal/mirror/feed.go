@@ -24,9 +24,6 @@ type Feed interface {
 	// though nothing changed. tell must not change or keep the object; its error ends
 	// Hear. An answer that is older than since is not told at all.
 	Hear(ctx context.Context, kind cluster.Kind, since string, tell func(obj client.Object, gone bool) error) (Heard, error)
-	// Changed gets a value when there may be something to hear; nil if the feed
-	// can't know.
-	Changed() <-chan struct{}
 	// Deaf tells since when the feed may be missing changes, if it may be. It may be
 	// called at any time.
 	Deaf() (since time.Time, deaf bool)
@@ -51,8 +48,6 @@ type listFeed struct {
 	api cluster.API
 	deafness
 }
-
-func (f *listFeed) Changed() <-chan struct{} { return nil }
 
 func (f *listFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
 	heard, err := list(ctx, f.api, kind, since, tell)

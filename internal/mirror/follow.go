@@ -164,7 +164,11 @@ func (m *Mirror) fresh(f *following, h *hearing, obj client.Object, gone bool, s
 	t := f.twin(name)
 	seen, round := side(t)
 	*round = h.round + 1
-	known := seen.version == obj.GetResourceVersion() && !gone || !seen.there() && gone
+	if gone && !seen.there() {
+		seen.version = later(seen.version, obj.GetResourceVersion())
+		return nil
+	}
+	known := seen.version == obj.GetResourceVersion() && !gone
 	if known || older(obj.GetResourceVersion(), seen.version) {
 		return nil
 	}

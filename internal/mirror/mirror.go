@@ -74,8 +74,8 @@ type Config struct {
 	Clock   clock.PassiveClock
 }
 
-// A Mirror copies one way. Its methods must not be called at the same time, Lag and
-// Changed excepted.
+// A Mirror copies one way. Its methods must not be called at the same time, Lag
+// excepted.
 type Mirror struct {
 	Config
 	pace   *pace

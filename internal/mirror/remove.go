@@ -123,7 +123,7 @@ func (p *pass) remove(ctx context.Context, r removal) error {
 		return m.failed(t, err)
 	}
 	p.written++
-	if !t.from.there() {
+	if !t.from.there() && t.to.there() {
 		m.fuse.recent = append(m.fuse.recent, m.Clock.Now())
 	}
 	return nil
@@ -141,8 +141,7 @@ func (m *Mirror) confirm(ctx context.Context, f *following, t *twin) (bool, erro
 	case err != nil:
 		return true, m.failed(t, err)
 	case older(origin.GetResourceVersion(), t.from.version):
-		m.obstruct(t, v1.Busy, "the writer's side gave an old answer")
-		return true, nil
+		return true, m.failed(t, errOldAnswer)
 	}
 	return true, m.see(f, t, origin)
 }
@@ -157,6 +156,7 @@ func (m *Mirror) delete(ctx context.Context, f *following, t *twin) error {
 	err := m.To.API.Delete(ctx, obj, client.Preconditions{UID: &uid, ResourceVersion: &version},
 		client.PropagationPolicy(metav1.DeletePropagationBackground))
 	if apierrors.IsNotFound(err) {
+		t.to = look{version: version} // its deletion was under way
 		return nil
 	}
 	return err
@@ -368,13 +368,9 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 // bareAgain makes an object that clusters make by themselves what it was before the
 // mirror completed it.
 func (m *Mirror) bareAgain(ctx context.Context, f *following, t *twin) error {
-	live, err := m.live(ctx, f, t)
-	if err != nil {
+	live, same, err := m.live(ctx, f, t)
+	if err != nil || !same {
 		return err
-	}
-	if now := f.lookTo(live); now.digest != t.to.digest || now.uid != t.to.uid {
-		t.to = now
-		return nil
 	}
 	if err := m.To.API.Update(ctx, f.rule.change(bareOf(live), live), client.FieldOwner(cluster.FieldManager)); err != nil {
 		return err

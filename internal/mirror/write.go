@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -206,31 +207,33 @@ func (m *Mirror) create(ctx context.Context, f *following, t *twin) error {
 
 // reread looks at the copy as it is now.
 func (m *Mirror) reread(ctx context.Context, f *following, t *twin) error {
-	live, err := m.live(ctx, f, t)
-	if err != nil {
-		return err
-	}
-	t.to = f.lookTo(live)
-	return nil
+	_, _, err := m.live(ctx, f, t)
+	return err
 }
 
-func (m *Mirror) live(ctx context.Context, f *following, t *twin) (*unstructured.Unstructured, error) {
-	live := &unstructured.Unstructured{}
+// live reads the copy, and returns whether it is still what it was when it was judged.
+func (m *Mirror) live(ctx context.Context, f *following, t *twin) (live *unstructured.Unstructured, same bool, err error) {
+	live = &unstructured.Unstructured{}
 	live.SetGroupVersionKind(f.kind.GroupVersionKind)
 	if err := m.To.API.Get(ctx, t.name, live); err != nil {
-		return nil, fmt.Errorf("read the copy: %w", err)
+		return nil, false, fmt.Errorf("read the copy: %w", err)
 	}
-	return live, nil
+	if older(live.GetResourceVersion(), t.to.version) {
+		return nil, false, errOldAnswer
+	}
+	now := f.lookTo(live)
+	same = now.uid == t.to.uid && now.digest == t.to.digest && !now.leaving
+	t.to = now
+	return live, same, nil
 }
 
+// errOldAnswer says that a cluster answered with what is known to have changed since.
+var errOldAnswer = errors.New("the cluster gave an old answer")
+
 func (m *Mirror) replace(ctx context.Context, f *following, t *twin) error {
-	live, err := m.live(ctx, f, t)
-	if err != nil {
-		return err
-	}
-	if now := f.lookTo(live); now.uid != t.to.uid || now.digest != t.to.digest || now.leaving {
-		t.to = now // judged again before anything is overwritten
-		return nil
+	live, same, err := m.live(ctx, f, t)
+	if err != nil || !same {
+		return err // it is judged again before anything is overwritten
 	}
 	obj := f.rule.change(t.body, live)
 	err = m.To.API.Update(ctx, obj, firstManager(t.body))
@@ -324,13 +327,9 @@ func (r *Rule) asleep(obj *unstructured.Unstructured) bool {
 
 // sign writes managers and carried status alone.
 func (m *Mirror) sign(ctx context.Context, f *following, t *twin) error {
-	live, err := m.live(ctx, f, t)
-	if err != nil {
+	live, same, err := m.live(ctx, f, t)
+	if err != nil || !same {
 		return err
-	}
-	if now := f.lookTo(live); now.uid != t.to.uid || now.digest != t.to.digest {
-		t.to = now
-		return nil
 	}
 	return m.signed(ctx, f, t, live)
 }
@@ -338,11 +337,10 @@ func (m *Mirror) sign(ctx context.Context, f *following, t *twin) error {
 // ask finds out by a dry run whether the object is what the mirror's write would have
 // made of it, defaults and webhooks included.
 func (m *Mirror) ask(ctx context.Context, f *following, t *twin) error {
-	live, err := m.live(ctx, f, t)
-	if err != nil {
+	live, same, err := m.live(ctx, f, t)
+	if err != nil || !same {
 		return err
 	}
-	t.to = f.lookTo(live)
 	obj := f.rule.change(t.body, live)
 	if err := m.To.API.Update(ctx, obj, client.DryRunAll, firstManager(t.body)); err != nil {
 		return fmt.Errorf("ask whether it is what was wanted: %w", err)
