@@ -77,22 +77,23 @@ func (c *connection) close() {
 	c.conn.Close()
 }
 
-// send writes one message, signed.
-func (c *connection) send(message *wire.Msg) error {
+// send writes one message, signed. If it returns an error although sent is true, the
+// server may have received the message.
+func (c *connection) send(message *wire.Msg) (sent bool, err error) {
 	c.mac = ""
 	packed, err := c.pack(message)
 	if err != nil {
-		return fmt.Errorf("pack: %w", err)
+		return false, fmt.Errorf("pack: %w", err)
 	}
 	if len(packed) > wire.MaxMsgSize {
-		return fmt.Errorf("message has %d bytes, over %d", len(packed), wire.MaxMsgSize)
+		return false, fmt.Errorf("message has %d bytes, over %d", len(packed), wire.MaxMsgSize)
 	}
 	if err := c.extend(); err != nil {
-		return err
+		return false, transientIfNetwork(err)
 	}
 	framed := binary.BigEndian.AppendUint16(nil, uint16(len(packed)))
 	_, err = c.conn.Write(append(framed, packed...))
-	return err
+	return true, err
 }
 
 func (c *connection) pack(message *wire.Msg) ([]byte, error) {
@@ -216,8 +217,8 @@ func (c *connection) ask(name, typ string) (*wire.Msg, error) {
 	question := new(wire.Msg)
 	question.SetQuestion(wire.Fqdn(name), typeNumber(typ))
 	question.RecursionDesired = false
-	if err := c.send(question); err != nil {
-		return nil, fmt.Errorf("%w: %w", dns.ErrTransient, err)
+	if _, err := c.send(question); err != nil {
+		return nil, transientIfNetwork(err)
 	}
 	reply, err := c.receive(question.Id, false)
 	if err != nil {

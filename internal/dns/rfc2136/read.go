@@ -16,8 +16,8 @@ import (
 func (c *connection) transfer(zoneName string) ([]dns.RecordSet, error) {
 	question := new(wire.Msg)
 	question.SetAxfr(wire.Fqdn(zoneName))
-	if err := c.send(question); err != nil {
-		return nil, fmt.Errorf("transfer: %w: %w", dns.ErrTransient, err)
+	if _, err := c.send(question); err != nil {
+		return nil, fmt.Errorf("transfer: %w", transientIfNetwork(err))
 	}
 	var records []wire.RR
 	for first := true; ; first = false {

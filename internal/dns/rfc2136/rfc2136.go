@@ -179,12 +179,14 @@ func (c *connection) update(zoneName string, swap dns.Swap, guard *dns.RecordSet
 	if err != nil {
 		return err
 	}
-	if err := c.send(message); err != nil {
+	// %v in place of %w: what is transient for a question is unknown for an update.
+	if sent, err := c.send(message); err != nil && sent {
 		return fmt.Errorf("send update: %v: outcome unknown", err)
+	} else if err != nil {
+		return fmt.Errorf("update was not sent: %w", err)
 	}
 	reply, err := c.receive(message.Id, false)
 	if err != nil {
-		// Not %w: what is transient for a question is unknown for an update.
 		return fmt.Errorf("no answer to the update: %v: outcome unknown", err)
 	}
 	switch reply.Rcode {

@@ -444,3 +444,45 @@ func TestSixteenHundredNames(t *testing.T) {
 		t.Errorf("reached %d %%, still to do: %v", again.Reached(), again.Swaps)
 	}
 }
+
+func TestTooLargeASetIsNotSent(t *testing.T) {
+	server := dnstest.NewServer(t)
+	server.Hold(t, zoneName)
+	var data []string
+	for i := range 4000 {
+		data = append(data, fmt.Sprintf(`"%d %s"`, i, strings.Repeat("x", 20)))
+	}
+	large := dnstest.Set(t, "large."+zoneName, "TXT", 60, data...)
+	err := client(t, server).Swap(t.Context(), zoneName, dns.Swap{New: &large})
+	if err == nil || !strings.Contains(err.Error(), "update was not sent") || errors.Is(err, dns.ErrTransient) {
+		t.Errorf("got %v, want an error that says that nothing was sent, and not to repeat it", err)
+	}
+}
+
+func TestCancelledSwapEndsAtOnce(t *testing.T) {
+	for _, opcode := range []int{wire.OpcodeQuery, wire.OpcodeUpdate} {
+		server := dnstest.NewServer(t)
+		old := dnstest.Set(t, "pay."+zoneName, "A", 60, "192.0.2.1")
+		led := dnstest.Set(t, "pay."+zoneName, "A", 60, "198.51.100.1")
+		server.Hold(t, zoneName, old)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		server.OnRequest(func(_ string, request *wire.Msg) dnstest.Fault {
+			if request.Opcode == opcode {
+				cancel()
+				return dnstest.Ignore
+			}
+			return dnstest.None
+		})
+		adapter := clientWith(t, rfc2136.Options{
+			Address: server.Address,
+			Key:     &rfc2136.Key{Name: server.KeyName, Secret: server.Secret},
+			Dial:    new(net.Dialer).DialContext,
+			Timeout: time.Hour,
+		})
+		err := adapter.Swap(ctx, zoneName, dns.Swap{Old: &old, New: &led})
+		if beforeUpdate := opcode == wire.OpcodeQuery; err == nil || errors.Is(err, dns.ErrTransient) != beforeUpdate {
+			t.Errorf("cancelled during %s: got %v, want ErrTransient only before the update", wire.OpcodeToString[opcode], err)
+		}
+	}
+}
