@@ -138,9 +138,6 @@ func (s Swap) Key() Key {
 	return s.New.Key
 }
 
-// Back returns the swap that undoes s.
-func (s Swap) Back() Swap { return Swap{Old: s.New, New: s.Old} }
-
 // String returns the swap for a person: "pay.example.com A: 192.0.2.4 (ttl 60) -> 198.51.100.4 (ttl 60)".
 func (s Swap) String() string {
 	return fmt.Sprintf("%s: %s -> %s", s.Key(), describe(s.Old), describe(s.New))

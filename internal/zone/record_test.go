@@ -193,7 +193,7 @@ func TestTexts(t *testing.T) {
 		{weighted.Key.String(), "pay.example.com A [blue]"},
 		{weighted.String(), "192.0.2.9 (ttl 60) weight=1"},
 		{Swap{Old: &before, New: &want}.String(), "pay.example.com A: 192.0.2.4 (ttl 60) -> 198.51.100.4 (ttl 60)"},
-		{Swap{New: &want}.Back().String(), "pay.example.com A: 198.51.100.4 (ttl 60) -> nothing"},
+		{Swap{Old: &want}.String(), "pay.example.com A: 198.51.100.4 (ttl 60) -> nothing"},
 		{Difference{Key: held.Key, Want: &before, Have: &held}.String(),
 			"pay.example.com A: holds 192.0.2.9 (ttl 60), expected 192.0.2.4 (ttl 60)"},
 		{Foreign{Key: held.Key, Before: &before, Want: &want, Have: &held}.String(),
