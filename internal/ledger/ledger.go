@@ -1,5 +1,203 @@
 // Package ledger is the durable record of a migration: what was found (Before),
-// what was created and what is intended. It lives in chunked Ledger objects in
-// the hub and, where the migration names a bucket, a second time as a journal
-// there, so that the way back does not need the hub.
+// what was created and what is intended. It lives in Ledger objects in the hub and,
+// where the migration names a bucket, a second time as a journal there, so that the
+// way back does not need the hub.
+//
+// A page is the entries of one record and part: a map from key to value. It is kept
+// as chunks that never change once they are written, and one head that lists them.
+// A change writes a small chunk with the entries that differ, and then the head:
+// the head is the only write that counts, it is conditional on what was read, and so
+// a page is always wholly old or wholly new, whatever the process dies of. Small
+// chunks are folded into larger ones as they gather; what no head lists any more is
+// swept up later.
+//
+// What a function has acknowledged by returning nil is durable in the hub and then
+// in the journal, and can be read by any later process. After an error a change may
+// have happened or not; call again.
 package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"gocloud.dev/blob"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
+)
+
+// ErrMissing says that a part of a page is gone, from the hub and, if there is one,
+// from the journal. It is never taken for an empty page.
+var ErrMissing = errors.New("a part of the ledger is missing")
+
+// ErrSuperseded says that the journal is kept by another hub now: a rollback went
+// on without this one, and what it says may no longer be true.
+var ErrSuperseded = errors.New("the journal belongs to another hub")
+
+// ErrWentBack says that a page was read in an older state than this process has
+// seen already.
+var ErrWentBack = errors.New("the ledger was read in an older state")
+
+// A Ledger keeps the record of migrations. Its methods and the functions that take
+// it may be called from several goroutines; those of one page wait for each other.
+type Ledger struct {
+	hub     cluster.API
+	journal *journal // nil without a bucket
+
+	mu    sync.Mutex
+	pages map[pageID]*page
+}
+
+// New opens the ledger in the hub; bucket is the journal, or nil. The hub should
+// answer reads from its API server: a cache would cost repetitions.
+func New(hub cluster.API, bucket *blob.Bucket) *Ledger {
+	l := &Ledger{hub: hub, pages: map[pageID]*page{}}
+	if bucket != nil {
+		l.journal = newJournal(hub, bucket)
+	}
+	return l
+}
+
+// Load returns the entries of a page; the caller keeps the map. A page that was
+// never written is empty. The error wraps ErrMissing if any of it is gone.
+func Load[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Record, part string) (map[string]T, error) {
+	p := l.page(m, record, part)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.look(ctx); err != nil {
+		return nil, fmt.Errorf("read the ledger's %s: %w", p.pageID, err)
+	}
+	return decode[T](p)
+}
+
+// Save makes entries the whole content of a page. It costs one read if nothing
+// differs, and otherwise writes what differs: two objects in the hub, two files in
+// the journal.
+func Save[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Record, part string, entries map[string]T) error {
+	raw, err := encode(entries)
+	if err != nil {
+		return err
+	}
+	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
+		differing := map[string]json.RawMessage{}
+		for key, value := range raw {
+			if string(have[key]) != string(value) {
+				differing[key] = value
+			}
+		}
+		for key := range have {
+			if _, stays := raw[key]; !stays {
+				differing[key] = gone
+			}
+		}
+		return differing
+	})
+}
+
+// Add adds or replaces the entries in changed, and removes those named in without.
+// Other entries of the page stay.
+func Add[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Record, part string, changed map[string]T, without ...string) error {
+	raw, err := encode(changed)
+	if err != nil {
+		return err
+	}
+	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
+		differing := map[string]json.RawMessage{}
+		for key, value := range raw {
+			if string(have[key]) != string(value) {
+				differing[key] = value
+			}
+		}
+		for _, key := range without {
+			if _, stands := have[key]; stands {
+				differing[key] = gone
+			}
+		}
+		return differing
+	})
+}
+
+// Before saves those entries of found whose keys the page Before of part does not
+// hold yet, and returns the whole page: for each key the value that was found
+// first, whatever is found later. Saved is true if it saved any; the caller then
+// does not act in the same step, so that the way back is always older than the way
+// forward.
+func Before[T any](ctx context.Context, l *Ledger, m *v1.Migration, part string, found map[string]T) (before map[string]T, saved bool, err error) {
+	raw, err := encode(found)
+	if err != nil {
+		return nil, false, err
+	}
+	p := l.page(m, v1.Before, part)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err = p.change(ctx, func(have map[string]json.RawMessage) map[string]json.RawMessage {
+		fresh := map[string]json.RawMessage{}
+		for key, value := range raw {
+			if _, known := have[key]; !known {
+				fresh[key] = value
+			}
+		}
+		saved = len(fresh) > 0
+		return fresh
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("save what was found in the ledger's %s: %w", p.pageID, err)
+	}
+	before, err = decode[T](p)
+	return before, saved, err
+}
+
+func (l *Ledger) change(ctx context.Context, m *v1.Migration, record v1.Record, part string, differing func(map[string]json.RawMessage) map[string]json.RawMessage) error {
+	p := l.page(m, record, part)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.change(ctx, differing); err != nil {
+		return fmt.Errorf("write the ledger's %s: %w", p.pageID, err)
+	}
+	return nil
+}
+
+func (l *Ledger) page(m *v1.Migration, record v1.Record, part string) *page {
+	id := pageID{Namespace: m.Namespace, Migration: m.Name, Record: record, Part: part}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pages[id] == nil {
+		l.pages[id] = &page{pageID: id, ledger: l}
+	}
+	return l.pages[id]
+}
+
+// gone stands for a removed entry in a chunk that covers older ones.
+var gone = json.RawMessage("null")
+
+func encode[T any](entries map[string]T) (map[string]json.RawMessage, error) {
+	raw := make(map[string]json.RawMessage, len(entries))
+	for key, entry := range entries {
+		text, err := json.Marshal(entry)
+		if err != nil {
+			return nil, fmt.Errorf("write ledger entry %s as JSON: %w", key, err)
+		}
+		if string(text) == string(gone) {
+			return nil, fmt.Errorf("ledger entry %s: nothing is not an entry", key)
+		}
+		raw[key] = text
+	}
+	return raw, nil
+}
+
+func decode[T any](p *page) (map[string]T, error) {
+	out := make(map[string]T, len(p.entries))
+	for _, key := range slices.Sorted(maps.Keys(p.entries)) {
+		var entry T
+		if err := json.Unmarshal(p.entries[key], &entry); err != nil {
+			return nil, fmt.Errorf("read ledger entry %s of %s: %w", key, p.pageID, err)
+		}
+		out[key] = entry
+	}
+	return out, nil
+}

@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+// maxChunk bounds a chunk's data, in compressed bytes: an etcd request may have
+// 1.5 MiB, in base64 and with metadata.
+const maxChunk = 256 << 10
+
+// A pageID names a page.
+type pageID struct {
+	Namespace string    `json:"namespace"`
+	Migration string    `json:"migration"`
+	Record    v1.Record `json:"record"`
+	Part      string    `json:"part"`
+}
+
+func (id pageID) String() string {
+	return fmt.Sprintf("%s of %s (migration %s/%s)", id.Record, id.Part, id.Namespace, id.Migration)
+}
+
+// label is a short name of the page that is valid as a label, a part of an object's
+// name and a part of a file name.
+func (id pageID) label() string {
+	sum := sha256.Sum256([]byte(id.Migration + "\x00" + string(id.Record) + "\x00" + id.Part))
+	return strings.ToLower(string(id.Record)) + "-" + hex.EncodeToString(sum[:6])
+}
+
+// A head lists the chunks of a page. Later chunks cover earlier ones.
+type head struct {
+	pageID
+	// Sequence counts the page's changes, from 0 for the empty page.
+	Sequence uint64 `json:"sequence"`
+	// Next is the number of the next chunk. Numbers are never used again once a
+	// head has listed them.
+	Next   int32   `json:"next"`
+	Chunks []chunk `json:"chunks,omitempty"`
+}
+
+// A chunk is a piece of a page that never changes.
+type chunk struct {
+	Number int32 `json:"number"`
+	// Digest is the SHA-256 of the chunk's data, in hexadecimal.
+	Digest  string `json:"digest"`
+	Entries int    `json:"entries"`
+	// Bytes is the size of the data.
+	Bytes int `json:"bytes"`
+}
+
+// name is unique to number and content: two processes that die before their heads
+// are written may have used one number twice.
+func (c chunk) name() string { return fmt.Sprintf("%d-%s", c.Number, c.Digest[:16]) }
+
+// content is what a chunk says: values by key, and null for keys that it removes.
+type content = map[string]json.RawMessage
+
+// apply is the entries that chunks with these contents, oldest first, amount to.
+func apply(contents ...content) content {
+	all := content{}
+	for _, c := range contents {
+		for key, value := range c {
+			if string(value) == string(gone) {
+				delete(all, key)
+			} else {
+				all[key] = value
+			}
+		}
+	}
+	return all
+}
+
+// fold decides what to write for a change: the contents of the new chunks, and how
+// many of the page's chunks stay before them. Chunks of the page are folded into
+// the change while they are not more than twice as large, so that a page has few
+// small chunks and every entry is rewritten a few times at most; large chunks stay.
+// Once half of what chunks hold is covered by later ones, all is written anew.
+func fold(have []chunk, contents []content, change content) (stay int, written content) {
+	stay, written = len(have), maps.Clone(change)
+	for stay > 0 && have[stay-1].Entries <= 2*len(written) && have[stay-1].Bytes < maxChunk/2 {
+		stay--
+		merged := maps.Clone(contents[stay])
+		maps.Copy(merged, written)
+		written = merged
+	}
+	held := len(written)
+	for _, c := range have[:stay] {
+		held += c.Entries
+	}
+	if live := len(apply(append(slices.Clone(contents[:stay]), written)...)); held > 2*live+64 {
+		stay, written = 0, apply(append(slices.Clone(contents[:stay]), written)...)
+	}
+	if stay == 0 {
+		written = apply(written) // nothing is left for a removal to cover
+	}
+	return stay, written
+}
+
+// A sealed chunk is ready to be written.
+type sealed struct {
+	chunk
+	content content
+	data    []byte
+}
+
+// seal writes a content as one chunk, or as many as keep each within maxChunk. A
+// single entry may be larger; the API server then has the last word.
+func seal(c content, next int32) ([]sealed, error) {
+	if len(c) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("write a chunk as JSON: %w", err)
+	}
+	data := encoder.EncodeAll(text, nil)
+	if len(data) > maxChunk && len(c) > 1 {
+		keys := slices.Sorted(maps.Keys(c))
+		first, second := content{}, content{}
+		for i, key := range keys {
+			if i < len(keys)/2 {
+				first[key] = c[key]
+			} else {
+				second[key] = c[key]
+			}
+		}
+		left, err := seal(first, next)
+		if err != nil {
+			return nil, err
+		}
+		right, err := seal(second, next+int32(len(left)))
+		return append(left, right...), err
+	}
+	sum := sha256.Sum256(data)
+	return []sealed{{
+		chunk:   chunk{Number: next, Digest: hex.EncodeToString(sum[:]), Entries: len(c), Bytes: len(data)},
+		content: c, data: data,
+	}}, nil
+}
+
+// open reads a chunk's data and checks that it is what the head listed.
+func (c chunk) open(data []byte) (content, error) {
+	sum := sha256.Sum256(data)
+	if hex.EncodeToString(sum[:]) != c.Digest {
+		return nil, fmt.Errorf("chunk %s: its data has another digest: %w", c.name(), ErrMissing)
+	}
+	text, err := decoder.DecodeAll(data, nil)
+	if err != nil {
+		return nil, fmt.Errorf("chunk %s: %w", c.name(), err)
+	}
+	var out content
+	if err := json.Unmarshal(text, &out); err != nil {
+		return nil, fmt.Errorf("chunk %s: %w", c.name(), err)
+	}
+	return out, nil
+}
+
+var (
+	encoder = must(zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)))
+	decoder = must(zstd.NewReader(nil, zstd.WithDecoderMaxMemory(1<<30)))
+)
+
+func must[T any](made T, err error) T {
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return made
+}
