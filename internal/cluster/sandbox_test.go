@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/cluster/clustertest"
@@ -172,6 +174,7 @@ func (c *cuttable) Close() error {
 }
 
 func TestRealCluster(t *testing.T) {
+	log.SetLogger(logr.Discard()) // informers tell of the cut line, which is no news here
 	config := realCluster(t)
 	l := newLine()
 	c, err := cluster.Connect(t.Context(), cluster.Options{

@@ -230,6 +230,7 @@ func termination(t *testing.T, r *room) {
 		t.Skip("this cluster runs no pods")
 	}
 	d, s := r.deployment("web"), r.service("web")
+	d.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](5)
 	r.create(t, d, s)
 	r.until(t, "the pod is served", func() bool { return r.readyEndpoints(s) == 1 })
 	var before appsv1.Deployment
