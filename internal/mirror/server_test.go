@@ -1,0 +1,262 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/controltest"
+)
+
+// servers are two real API servers with a mirror between them.
+type servers struct {
+	t        *testing.T
+	from, to *cluster.Cluster
+	counted  *counting
+	ledger   map[string]Entry
+	config   Config
+	mirror   *Mirror
+}
+
+// counting counts writes.
+type counting struct {
+	cluster.API
+	writes atomic.Int64
+}
+
+func (c *counting) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
+	c.writes.Add(1)
+	return c.API.Create(ctx, obj, opts...)
+}
+
+func (c *counting) Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error {
+	c.writes.Add(1)
+	return c.API.Update(ctx, obj, opts...)
+}
+
+func (c *counting) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	c.writes.Add(1)
+	return c.API.Patch(ctx, obj, patch, opts...)
+}
+
+func startServers(t *testing.T) *servers {
+	t.Helper()
+	s := &servers{t: t, ledger: map[string]Entry{}}
+	for _, side := range []**cluster.Cluster{&s.from, &s.to} {
+		config := controltest.Start(t)
+		c, err := cluster.Connect(t.Context(), cluster.Options{Config: config, Identity: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keepFence(t, c)
+		*side = c
+	}
+	s.counted = &counting{API: s.to.API}
+	w := &world{ledger: s.ledger}
+	s.config = Config{
+		From:       Side{API: s.from.API, Feed: Watches(t.Context(), s.from.API, clock.RealClock{}, func() {}), Kinds: s.from.Kinds},
+		To:         Side{API: s.counted, Feed: Watches(t.Context(), s.to.API, clock.RealClock{}, func() {}), Kinds: s.to.Kinds},
+		Record:     w.record(s.ledger),
+		Namespaces: func(name string) bool { return !strings.HasPrefix(name, "kube-") },
+		Workers:    16, Clock: clock.RealClock{},
+	}
+	s.mirror = New(s.config)
+	return s
+}
+
+// keepFence holds the fence of a cluster for as long as the test lasts.
+func keepFence(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	if err := c.Fence.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(c.Fence.RenewEvery()):
+				_ = c.Fence.Hold(t.Context())
+			}
+		}
+	}()
+}
+
+// follow syncs until the mirror is level.
+func (s *servers) follow() Report {
+	s.t.Helper()
+	var report Report
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		var err error
+		if report, err = s.mirror.Sync(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		if report.Level() && report.Written == 0 {
+			return report
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	return report
+}
+
+func manifest(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	obj := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(text), &obj.Object); err != nil {
+		t.Fatal(err)
+	}
+	return obj
+}
+
+func (s *servers) create(manager, text string) {
+	s.t.Helper()
+	if err := s.from.API.Create(s.t.Context(), manifest(s.t, text), client.FieldOwner(manager)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// apply is a server-side apply without force: it fails if somebody else owns a field.
+func apply(ctx context.Context, api cluster.API, manager string, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	obj = obj.DeepCopy()
+	data, err := obj.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	err = api.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(manager))
+	return obj, err
+}
+
+const deploymentText = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: %s, namespace: shop, labels: {app: web}}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example/web:1", ports: [{containerPort: 8080}]}]}`
+
+func TestOwnershipSurvivesOnRealServers(t *testing.T) {
+	s := startServers(t)
+	ctx := t.Context()
+	s.create("kubectl-create", `{apiVersion: v1, kind: Namespace, metadata: {name: shop}}`)
+	s.create("kubectl-client-side-apply", fmt.Sprintf(deploymentText, "web"))
+	s.create("helm", `{apiVersion: v1, kind: ConfigMap, metadata: {name: one, namespace: shop}, data: {a: "1"}}`)
+	s.create("helm", `{apiVersion: v1, kind: Secret, metadata: {name: one, namespace: shop}, stringData: {a: "1"}}`)
+	s.create("helm", `{apiVersion: v1, kind: ServiceAccount, metadata: {name: one, namespace: shop}}`)
+	s.create("helm", `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}}`)
+	applied := manifest(t, fmt.Sprintf(deploymentText, "applied"))
+	if _, err := apply(ctx, s.from.API, "argocd-controller", applied); err != nil {
+		t.Fatal(err)
+	}
+	both := manifest(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: both, namespace: shop}, data: {a: "1"}}`)
+	if _, err := apply(ctx, s.from.API, "argocd-controller", both); err != nil {
+		t.Fatal(err)
+	}
+	other := manifest(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: both, namespace: shop}, data: {b: "2"}}`)
+	if _, err := apply(ctx, s.from.API, "flux", other); err != nil {
+		t.Fatal(err)
+	}
+
+	report := s.follow()
+	if !report.Level() {
+		t.Fatalf("not level: %+v", report)
+	}
+	for _, obj := range []*unstructured.Unstructured{applied, both, other,
+		manifest(t, fmt.Sprintf(deploymentText, "web")), manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}}`)} {
+		if got, want := s.owners(s.to, obj), s.owners(s.from, obj); got != want {
+			t.Errorf("%s %s: managers of the copy\n%s\nof the origin\n%s", obj.GetKind(), obj.GetName(), got, want)
+		}
+	}
+	for manager, obj := range map[string]*unstructured.Unstructured{"argocd-controller": both, "flux": other} {
+		before := s.copyOf(obj)
+		after, err := apply(ctx, s.to.API, manager, obj)
+		if err != nil || after.GetResourceVersion() != before.GetResourceVersion() {
+			t.Errorf("the team's next apply as %s: %v, changed from %s to %s", manager, err, before.GetResourceVersion(), after.GetResourceVersion())
+		}
+	}
+	if found := must(s.mirror.Differences(ctx)); len(found) > 0 {
+		t.Errorf("differences: %v", found)
+	}
+
+	t.Run("one manager costs one write", func(t *testing.T) {
+		before := s.counted.writes.Load()
+		for i := range 10 {
+			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c%d, namespace: shop}, data: {a: "1"}}`, i))
+			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: c%d, namespace: shop}, data: {a: "MQ=="}}`, i))
+			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {name: c%d, namespace: shop}, spec: {selector: {app: web}, ports: [{port: 80}]}}`, i))
+			s.create("kubectl-client-side-apply", fmt.Sprintf(deploymentText, fmt.Sprintf("d%d", i)))
+		}
+		s.written(40)
+		if got := s.counted.writes.Load() - before; got != 40 {
+			t.Errorf("%d writes for 40 objects", got)
+		}
+	})
+
+	t.Run("a restart writes nothing", func(t *testing.T) {
+		before := s.counted.writes.Load()
+		s.config.From.Feed = Watches(ctx, s.from.API, clock.RealClock{}, func() {})
+		s.config.To.Feed = Watches(ctx, s.to.API, clock.RealClock{}, func() {})
+		s.mirror = New(s.config)
+		if report := s.follow(); !report.Level() {
+			t.Errorf("not level: %+v", report)
+		}
+		if got := s.counted.writes.Load() - before; got != 0 {
+			t.Errorf("%d writes", got)
+		}
+	})
+}
+
+// written syncs until so many objects more were written, and the mirror is level.
+func (s *servers) written(want int) {
+	s.t.Helper()
+	total := 0
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && total < want; {
+		report, err := s.mirror.Sync(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		total += report.Written
+		<-time.After(20 * time.Millisecond)
+	}
+	s.follow()
+}
+
+func (s *servers) copyOf(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	s.t.Helper()
+	return read(s.t, s.to, obj)
+}
+
+func read(t *testing.T, c *cluster.Cluster, obj *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	out := &unstructured.Unstructured{}
+	out.SetGroupVersionKind(obj.GroupVersionKind())
+	if err := c.API.Get(t.Context(), client.ObjectKeyFromObject(obj), out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// owners shows who owns what of an object.
+func (s *servers) owners(c *cluster.Cluster, obj *unstructured.Unstructured) string {
+	s.t.Helper()
+	lines := map[string]metav1.ManagedFieldsEntry{}
+	for _, e := range managers(read(s.t, c, obj)) {
+		lines[fmt.Sprintf("%s %s %s %s", e.Manager, e.Operation, e.APIVersion, e.FieldsV1.Raw)] = e
+	}
+	return strings.Join(slices.Sorted(maps.Keys(lines)), "\n")
+}
