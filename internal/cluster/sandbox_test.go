@@ -25,8 +25,8 @@ import (
 	"crossfade.dev/internal/cluster/clustertest"
 )
 
-// sandboxNumber is a cluster number that nothing else on the machine uses.
-const sandboxNumber = "71"
+// sandboxNumber is a cluster number that no other test uses.
+const sandboxNumber = "91"
 
 // realCluster starts a control plane and a node by the sandbox binary in
 // CROSSFADE_SANDBOX, and returns how to reach it.

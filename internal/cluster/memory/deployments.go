@@ -167,12 +167,13 @@ func (c *Cluster) scale(d *appsv1.Deployment, present *appsv1.ReplicaSet, old []
 		}
 		present = c.tables[replicaSets].get(types.NamespacedName{Namespace: present.Namespace, Name: present.Name}).(*appsv1.ReplicaSet)
 	}
-	// As the real controller has it: what is not available in the old sets goes
-	// first, then what the present set makes up for.
+	// What is not available in the old sets goes first, then what the present set
+	// makes up for; together no more than what all sets were asked to have above the
+	// least, since a status may not yet tell of what was taken away before.
 	least := want - unavailable
-	sick := min(oldTotal-available, oldTotal+*present.Spec.Replicas-least-(*present.Spec.Replicas-present.Status.AvailableReplicas))
-	spare := available + present.Status.AvailableReplicas - least
-	return c.shrink(old, max(0, sick)+max(0, spare))
+	most := oldTotal + *present.Spec.Replicas - least - max(0, *present.Spec.Replicas-present.Status.AvailableReplicas)
+	sick, spare := oldTotal-available, available+present.Status.AvailableReplicas-least
+	return c.shrink(old, max(0, min(most, max(0, sick)+max(0, spare))))
 }
 
 // limits resolves maxSurge and maxUnavailable into pods.

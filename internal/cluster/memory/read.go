@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -76,11 +77,10 @@ func (c *Cluster) look(k *kind, key types.NamespacedName, stale int) Object {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	t := c.tables[k.GroupKind()]
-	if stale > 0 {
-		if then, _ := t.before(stale); then != nil {
-			if obj, differs := then[key]; differs {
-				return obj
-			}
+	later, _ := t.since(t.revisionBefore(stale))
+	for _, e := range later {
+		if stale > 0 && e.key == key {
+			return e.old
 		}
 	}
 	return t.get(key)
@@ -141,8 +141,8 @@ func loose(from Object, k *kind) (*unstructured.Unstructured, error) {
 	return out, nil
 }
 
-// List reads the objects of a kind in the order of namespace and name. With a
-// limit, later pages see what has changed since the first, unlike a real server's.
+// List reads the objects of a kind in the order of namespace and name. Later pages
+// are of the same moment as the first.
 func (s *speaker) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -160,9 +160,12 @@ func (s *speaker) List(ctx context.Context, list client.ObjectList, opts ...clie
 	if err := selectable(k, o.FieldSelector); err != nil {
 		return err
 	}
-	found, next, revision := s.c.find(k, &o, f.Stale)
+	found, next, revision, err := s.c.find(k, &o, f.Stale)
 	if f.After != nil {
 		return f.After
+	}
+	if err != nil {
+		return err
 	}
 	list.SetResourceVersion(strconv.FormatUint(revision, 10))
 	list.SetContinue(next)
@@ -170,50 +173,47 @@ func (s *speaker) List(ctx context.Context, list client.ObjectList, opts ...clie
 }
 
 // find selects the objects of one page, and says where the next one begins.
-func (c *Cluster) find(k *kind, o *client.ListOptions, stale int) ([]Object, string, uint64) {
+func (c *Cluster) find(k *kind, o *client.ListOptions, stale int) (found []Object, next string, revision uint64, err error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	t, revision := c.tables[k.GroupKind()], c.revision
-	records := t.in(o.Namespace)
 	if stale > 0 {
-		records, revision = t.asOf(stale, o.Namespace)
+		revision = t.revisionBefore(stale)
 	}
+	var from types.NamespacedName
+	if o.Continue != "" {
+		if revision, from, err = place(o.Continue); err != nil {
+			return nil, "", 0, err
+		}
+		if _, kept := t.since(revision); !kept {
+			return nil, "", 0, apierrors.NewResourceExpired("the provided continue parameter is too old")
+		}
+	}
+	records := t.asOf(revision, o.Namespace)
+	first := sort.Search(len(records), func(i int) bool { return compareKeys(records[i].key, from) >= 0 })
 	match := matcher(o)
-	found := make([]Object, 0, len(records))
-	for i, r := range records {
-		if o.Continue != "" && r.key.String() < o.Continue || !match(r.obj) {
+	found = make([]Object, 0, len(records)-first)
+	for i, r := range records[first:] {
+		if !match(r.obj) {
 			continue
 		}
 		found = append(found, r.obj)
-		if o.Limit > 0 && int64(len(found)) == o.Limit && i+1 < len(records) {
-			return found, records[i+1].key.String(), revision
+		if rest := records[first+i+1:]; o.Limit > 0 && int64(len(found)) == o.Limit && len(rest) > 0 {
+			return found, fmt.Sprintf("%d/%s/%s", revision, rest[0].key.Namespace, rest[0].key.Name), revision, nil
 		}
 	}
-	return found, "", revision
+	return found, "", revision, nil
 }
 
-// asOf lists the records of a namespace as they were some changes ago.
-func (t *table) asOf(changes int, namespace string) ([]*record, uint64) {
-	then, revision := t.before(changes)
-	old := newTable(t.kind)
-	for _, r := range t.in(namespace) {
-		if obj, differs := then[r.key]; !differs {
-			old.order = append(old.order, r)
-		} else if obj != nil {
-			old.order = append(old.order, &record{r.key, obj})
+// place reads where a page begins: the revision of the first one, namespace and name.
+func place(next string) (revision uint64, from types.NamespacedName, err error) {
+	parts := strings.SplitN(next, "/", 3)
+	if len(parts) == 3 {
+		if revision, err = strconv.ParseUint(parts[0], 10, 64); err == nil {
+			return revision, types.NamespacedName{Namespace: parts[1], Name: parts[2]}, nil
 		}
 	}
-	for key, obj := range then {
-		if obj == nil || namespace != "" && key.Namespace != namespace {
-			continue
-		}
-		if i, found := old.search(key); !found {
-			old.order = append(old.order, nil)
-			copy(old.order[i+1:], old.order[i:])
-			old.order[i] = &record{key, obj}
-		}
-	}
-	return old.order, revision
+	return 0, from, apierrors.NewBadRequest("continue key is not valid: " + next)
 }
 
 // matcher tells which objects the options select.
@@ -370,13 +370,12 @@ func (c *Cluster) watch(k *kind, o *client.ListOptions, after string, shape func
 		if err != nil {
 			return nil, apierrors.NewBadRequest("invalid resourceVersion: " + strings.TrimSpace(after))
 		}
-		if from < t.trimmed {
+		later, kept := t.since(from)
+		if !kept {
 			return nil, apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", from, t.trimmed))
 		}
-		for _, e := range t.log {
-			if e.revision > from {
-				w.hear(e)
-			}
+		for _, e := range later {
+			w.hear(e)
 		}
 	}
 	t.watchers = append(t.watchers, w)

@@ -76,6 +76,9 @@ func (c *Cluster) nextOrdinal(set *appsv1.StatefulSet, k *kind, revision string,
 			return nil
 		}
 	}
+	if !parallel && c.podsEnd(set.UID) {
+		return nil
+	}
 	have := c.podsOf(set.UID)
 	slices.SortFunc(have, func(a, b *corev1.Pod) int { return ordinal(b) - ordinal(a) })
 	for _, pod := range have {
@@ -90,6 +93,13 @@ func (c *Cluster) nextOrdinal(set *appsv1.StatefulSet, k *kind, revision string,
 		}
 	}
 	return nil
+}
+
+// podsEnd is true while a pod of the owner is on its way out.
+func (c *Cluster) podsEnd(owner types.UID) bool {
+	return slices.ContainsFunc(c.owned(owner), func(r ref) bool {
+		return r.kind == pods && c.tables[pods].get(r.key).GetDeletionTimestamp() != nil
+	})
 }
 
 func ordinal(pod *corev1.Pod) (n int) {

@@ -71,13 +71,20 @@ func (t *table) in(namespace string) []*record {
 	for to < len(t.order) && t.order[to].key.Namespace == namespace {
 		to++
 	}
-	return t.order[from:to]
+	return t.order[from:to:to]
 }
 
 func (t *table) search(key types.NamespacedName) (int, bool) {
 	return slices.BinarySearchFunc(t.order, key, func(r *record, key types.NamespacedName) int {
-		return cmp.Or(cmp.Compare(r.key.Namespace, key.Namespace), cmp.Compare(r.key.Name, key.Name))
+		return compareKeys(r.key, key)
 	})
+}
+
+func compareKeys(a, b types.NamespacedName) int {
+	if c := cmp.Compare(a.Namespace, b.Namespace); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Name, b.Name)
 }
 
 // put stores one change: a creation (old nil), an update, or a removal (new nil).
@@ -159,22 +166,50 @@ func (c *Cluster) owned(uid types.UID) []ref {
 }
 
 func compareRefs(a, b ref) int {
-	return cmp.Or(cmp.Compare(a.kind.Group, b.kind.Group), cmp.Compare(a.kind.Kind, b.kind.Kind),
-		cmp.Compare(a.key.Namespace, b.key.Namespace), cmp.Compare(a.key.Name, b.key.Name))
+	return cmp.Or(cmp.Compare(a.kind.Group, b.kind.Group), cmp.Compare(a.kind.Kind, b.kind.Kind), compareKeys(a.key, b.key))
 }
 
-// before returns what the table held a number of changes ago, where that differs
-// from now: nil for what did not exist then. The revision is that of the time.
-func (t *table) before(changes int) (map[types.NamespacedName]Object, uint64) {
-	at := max(0, len(t.log)-changes)
+// revisionBefore is the revision of the table a number of changes ago.
+func (t *table) revisionBefore(changes int) uint64 {
+	if at := len(t.log) - changes; at > 0 {
+		return t.log[at-1].revision
+	}
+	return t.trimmed
+}
+
+// since returns the changes after a revision; false if the log no longer has them all.
+func (t *table) since(revision uint64) ([]change, bool) {
+	if len(t.log) == 0 || t.log[len(t.log)-1].revision <= revision {
+		return nil, true
+	}
+	i, _ := slices.BinarySearchFunc(t.log, revision+1, func(e change, r uint64) int { return cmp.Compare(e.revision, r) })
+	return t.log[i:], revision >= t.trimmed
+}
+
+// asOf returns the records of a namespace as they were after a revision, which the
+// log must still have.
+func (t *table) asOf(revision uint64, namespace string) []*record {
+	later, _ := t.since(revision)
+	if len(later) == 0 {
+		return t.in(namespace)
+	}
 	then := map[types.NamespacedName]Object{}
-	for i := len(t.log) - 1; i >= at; i-- {
-		then[t.log[i].key] = t.log[i].old
+	for _, e := range slices.Backward(later) {
+		then[e.key] = e.old
 	}
-	if at == 0 {
-		return then, t.trimmed
+	old := newTable(t.kind)
+	for _, r := range t.in(namespace) {
+		if _, differs := then[r.key]; !differs {
+			old.order = append(old.order, r)
+		}
 	}
-	return then, t.log[at-1].revision
+	for key, obj := range then {
+		if obj != nil && (namespace == "" || key.Namespace == namespace) {
+			i, _ := old.search(key)
+			old.order = slices.Insert(old.order, i, &record{key, obj})
+		}
+	}
+	return old.order
 }
 
 // A watcher passes on the changes of one table that its selector lets through.
