@@ -40,15 +40,16 @@ func newChecks() checks {
 // the answer is no.
 type check func(ctx context.Context) error
 
-// check makes the check of a probe. exec runs a command in the container.
-func (c checks) check(p *corev1.Probe, container *corev1.Container, ip netip.Addr, exec func(context.Context, []string) error) check {
+// check makes the check of a probe of a container.
+func (c checks) check(p *corev1.Probe, of *container) check {
+	container, ip := of.spec, of.pod.ip
 	timeout := time.Duration(max(p.TimeoutSeconds, 1)) * time.Second
 	switch {
 	case p.Exec != nil:
 		return func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
-			return exec(ctx, p.Exec.Command)
+			return of.exec(ctx, p.Exec.Command)
 		}
 	case p.HTTPGet != nil:
 		return func(context.Context) error { return c.httpGet(p.HTTPGet, container, ip, "probe", timeout) }

@@ -111,7 +111,7 @@ func (c *container) begin(ctx context.Context) (instance, error) {
 	for {
 		vars, err := c.pod.node.environmentOf(c.pod, c).variables(ctx, c.pod.snapshot(), c.spec)
 		if err == nil {
-			return c.start(vars)
+			return c.pod.node.start(c, vars)
 		}
 		if ctx.Err() != nil {
 			return nil, nil
@@ -121,13 +121,6 @@ func (c *container) begin(ctx context.Context) (instance, error) {
 			return nil, nil
 		}
 	}
-}
-
-func (c *container) start(vars map[string]string) (instance, error) {
-	if image, real := c.pod.node.images.find(c.spec.Image); real {
-		return c.pod.startProcess(c, image, vars)
-	}
-	return c.pod.startStandIn(c)
 }
 
 // attend looks after an instance until it has ended: by itself, because a probe
@@ -247,9 +240,7 @@ func (c *container) watch(life, stop context.Context, unhealthy chan<- *corev1.P
 // ask runs a probe until ctx ends, and tells each verdict that is reached anew.
 func (c *container) ask(ctx context.Context, p *corev1.Probe, passed bool, tell func(ok bool)) {
 	node := c.pod.node
-	check := node.checks.check(p, c.spec, c.pod.ip, func(ctx context.Context, command []string) error {
-		return c.exec(ctx, command)
-	})
+	check := node.check(p, c)
 	t := newTally(p, passed)
 	told := false
 	first := time.Now().Add(time.Duration(p.InitialDelaySeconds) * time.Second)

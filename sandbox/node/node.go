@@ -73,6 +73,9 @@ type Node struct {
 	volumes    volumes
 	reporter   *reporter
 	services   *service.Directory
+	// start and check are how containers are started and asked; tests replace them.
+	start func(*container, map[string]string) (instance, error)
+	check func(*corev1.Probe, *container) check
 
 	mu   sync.Mutex
 	pods map[types.UID]*pod
@@ -121,6 +124,7 @@ func Run(ctx context.Context, cfg Config, ready func()) error {
 	n.reporter.run(ctx, reportWorkers)
 	pods := feed.New(n.observe)
 	go pods.Run(ctx, feed.Source(client.CoreV1().Pods(""), "spec.nodeName="+cfg.Name))
+	go n.provision(ctx)
 	select {
 	case <-pods.Synced():
 		ready()
@@ -155,6 +159,7 @@ func newNode(cfg Config) (*Node, error) {
 	}
 	n.services = service.NewDirectory(cfg.EndpointDelay, cfg.Seed, n.expectPorts)
 	n.reporter = newReporter(n)
+	n.start, n.check = n.startInstance, n.checks.check
 	return n, nil
 }
 
@@ -165,7 +170,7 @@ func (n *Node) connect(client kubernetes.Interface) {
 	n.volumes = volumes{
 		environment: environment{configMap: n.references.configMap, secret: n.references.secret},
 		client:      client,
-		claims:      filepath.Join(n.cfg.Dir, "claims"),
+		claimFolder: n.claimFolder,
 		hostPaths:   filepath.Join(n.cfg.Dir, "host"),
 	}
 	broadcaster := record.NewBroadcaster()

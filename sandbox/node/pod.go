@@ -38,6 +38,7 @@ type pod struct {
 	began    time.Time
 	initDone bool
 	over     bool // everything that ran has ended
+	expired  bool // ran for as long as activeDeadlineSeconds allows
 	// finishedBefore is whether the pod had come to its end before the node was
 	// restarted: its status stays as it is.
 	finishedBefore bool
@@ -120,6 +121,10 @@ func (p *pod) run() {
 	sidecars, endSidecars := context.WithCancel(context.Background())
 	defer endSidecars()
 	var running sync.WaitGroup
+	if limit := p.spec().ActiveDeadlineSeconds; limit != nil {
+		timer := time.AfterFunc(time.Until(p.began.Add(time.Duration(*limit)*time.Second)), p.expire)
+		defer timer.Stop()
+	}
 	if p.prepare() && p.initialize(sidecars, &running) {
 		p.change(func() { p.initDone = true })
 		var mains sync.WaitGroup
@@ -182,6 +187,12 @@ func (p *pod) hasStarted(c *container) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return c.started
+}
+
+// expire ends a pod that has run for as long as it may.
+func (p *pod) expire() {
+	p.change(func() { p.expired = true })
+	p.end(p.grace())
 }
 
 // end tells the pod to stop within grace. A later call may shorten the grace.

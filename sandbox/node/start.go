@@ -18,6 +18,14 @@ import (
 // initTime is how long the stand-in of an init container takes.
 var initTime = delay.Range{Min: 100 * time.Millisecond, Max: 500 * time.Millisecond}
 
+// startInstance starts c: as a process if its image is in the table.
+func (n *Node) startInstance(c *container, vars map[string]string) (instance, error) {
+	if image, real := n.images.find(c.spec.Image); real {
+		return c.pod.startProcess(c, image, vars)
+	}
+	return c.pod.startStandIn(c)
+}
+
 // startStandIn starts a stand-in for c.
 func (p *pod) startStandIn(c *container) (instance, error) {
 	purpose := p.purpose("run") + "/" + c.spec.Name

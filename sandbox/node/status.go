@@ -111,18 +111,22 @@ func (p *pod) status() (status *corev1.PodStatus, gone bool) {
 	}
 	node := p.node.cfg.Cluster.Node().String()
 	status = &corev1.PodStatus{
-		Phase:     p.phase(),
-		HostIP:    node,
-		HostIPs:   []corev1.HostIP{{IP: node}},
-		PodIP:     p.ip.String(),
-		PodIPs:    []corev1.PodIP{{IP: p.ip.String()}},
-		StartTime: &metav1.Time{Time: p.began.Truncate(time.Second)},
+		Phase:              p.phase(),
+		ObservedGeneration: p.object.Generation,
+		HostIP:             node,
+		HostIPs:            []corev1.HostIP{{IP: node}},
+		PodIP:              p.ip.String(),
+		PodIPs:             []corev1.PodIP{{IP: p.ip.String()}},
+		StartTime:          &metav1.Time{Time: p.began.Truncate(time.Second)},
 	}
 	for _, c := range p.inits {
 		status.InitContainerStatuses = append(status.InitContainerStatuses, c.status())
 	}
 	for _, c := range p.mains {
 		status.ContainerStatuses = append(status.ContainerStatuses, c.status())
+	}
+	if p.expired {
+		status.Reason, status.Message = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 	}
 	status.Conditions = p.judge(status.Phase)
 	if p.reported != nil && equality.Semantic.DeepEqual(status, p.reported) {
@@ -134,6 +138,9 @@ func (p *pod) status() (status *corev1.PodStatus, gone bool) {
 // phase follows https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle.
 // It must be called with p.mu held.
 func (p *pod) phase() corev1.PodPhase {
+	if p.expired && p.over {
+		return corev1.PodFailed
+	}
 	for _, c := range p.inits {
 		if c.over && c.role == initRole && c.state.Terminated != nil && c.state.Terminated.ExitCode != 0 && !p.stopping() {
 			return corev1.PodFailed

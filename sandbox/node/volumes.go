@@ -21,9 +21,11 @@ import (
 // volumes makes the volumes of pods.
 type volumes struct {
 	environment
-	client    kubernetes.Interface
-	claims    string // folder of the persistent volumes
-	hostPaths string // folder that stands for the root of the node
+	client kubernetes.Interface
+	// claimFolder is the folder of a claim, and hostPaths that which stands for the
+	// root of the node.
+	claimFolder func(namespace, name string) string
+	hostPaths   string
 }
 
 // check tells whether everything that the pod's volumes refer to is there, which
@@ -57,9 +59,9 @@ func (v volumes) folder(ctx context.Context, pod *corev1.Pod, volume *corev1.Vol
 	case volume.HostPath != nil:
 		folder = filepath.Join(v.hostPaths, filepath.Clean("/"+volume.HostPath.Path))
 	case volume.PersistentVolumeClaim != nil:
-		folder = filepath.Join(v.claims, pod.Namespace, volume.PersistentVolumeClaim.ClaimName)
+		folder = v.claimFolder(pod.Namespace, volume.PersistentVolumeClaim.ClaimName)
 	case volume.Ephemeral != nil:
-		folder = filepath.Join(v.claims, pod.Namespace, pod.Name+"-"+volume.Name)
+		folder = v.claimFolder(pod.Namespace, pod.Name+"-"+volume.Name)
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
