@@ -3,13 +3,17 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,21 +42,129 @@ type Heard struct {
 	Complete bool
 }
 
-// Lists is a feed that lists every kind at each Hear. It is for clusters whose lists
-// cost nothing, and starts no goroutine.
-func Lists(api cluster.API, clock clock.PassiveClock) Feed {
-	return &listFeed{api: api, deafness: deafness{clock: clock}}
+// Polled is a feed that lists a kind once and then takes, at each Hear, what its
+// watch has brought by then. It starts no goroutine: over a cluster that tells of a
+// write before the write returns, as the in-memory one does, it is deterministic.
+func Polled(ctx context.Context, api cluster.API, clock clock.PassiveClock) Feed {
+	return &pollFeed{ctx: ctx, api: api, deafness: deafness{clock: clock}, kinds: map[schema.GroupVersionKind]*polled{}}
 }
 
-type listFeed struct {
+type pollFeed struct {
+	ctx context.Context // of the watches, which outlast a call
 	api cluster.API
 	deafness
+	kinds map[schema.GroupVersionKind]*polled
 }
 
-func (f *listFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
-	heard, err := list(ctx, f.api, kind, since, tell)
+// polled is one kind of a pollFeed.
+type polled struct {
+	version string
+	events  watch.Interface // nil if it has to be opened again
+	untold  *watch.Event    // that tell refused
+}
+
+func (f *pollFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
+	heard, err := f.hear(ctx, kind, since, tell)
 	f.deafness.note(kind.GroupVersionKind, err == nil && !older(heard.Version, since))
 	return heard, err
+}
+
+func (f *pollFeed) hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
+	if p := f.kinds[kind.GroupVersionKind]; p != nil {
+		err := f.drain(kind, p, tell)
+		if !lostPlace(err) {
+			return Heard{Version: later(p.version, since)}, err
+		}
+		delete(f.kinds, kind.GroupVersionKind)
+	}
+	heard, err := list(ctx, f.api, kind, since, tell)
+	if err == nil && heard.Complete {
+		f.kinds[kind.GroupVersionKind] = &polled{version: heard.Version}
+	}
+	return heard, err
+}
+
+// drain tells of the events that are there.
+func (f *pollFeed) drain(kind cluster.Kind, p *polled, tell func(client.Object, bool) error) error {
+	for {
+		if p.events == nil {
+			var err error
+			if p.events, err = watchFrom(f.ctx, f.api, kind, p.version); err != nil {
+				return err
+			}
+		}
+		next := p.untold
+		if next == nil {
+			select {
+			case e, open := <-p.events.ResultChan():
+				if !open {
+					p.events = nil
+					continue
+				}
+				next = &e
+			default:
+				return nil
+			}
+		}
+		if err := p.tell(kind, *next, tell); err != nil {
+			p.untold = next
+			return err
+		}
+		p.untold = nil
+	}
+}
+
+func (p *polled) tell(kind cluster.Kind, e watch.Event, tell func(client.Object, bool) error) error {
+	obj, err := objectIn(kind, e)
+	if err != nil {
+		p.events.Stop()
+		p.events = nil
+		return err
+	}
+	if e.Type != watch.Bookmark {
+		if err := tell(obj, e.Type == watch.Deleted); err != nil {
+			return err
+		}
+	}
+	p.version = later(p.version, obj.GetResourceVersion())
+	return nil
+}
+
+// lostPlace is true if a watch can't go on where it was.
+func lostPlace(err error) bool {
+	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsNotFound(err)
+}
+
+// objectIn is the object that an event tells of.
+func objectIn(kind cluster.Kind, e watch.Event) (client.Object, error) {
+	if e.Type == watch.Error {
+		return nil, apierrors.FromObject(e.Object)
+	}
+	obj, ok := e.Object.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("watch %s: got a %T", kind.Resource, e.Object)
+	}
+	return obj, nil
+}
+
+// watchSeconds is how long a watch lasts at least; up to twice as long, so that not
+// all end at once.
+const watchSeconds = 300
+
+// watchFrom watches a kind from a resourceVersion on.
+func watchFrom(ctx context.Context, api cluster.API, kind cluster.Kind, version string) (watch.Interface, error) {
+	objects, err := listOf(kind)
+	if err != nil {
+		return nil, err
+	}
+	seconds := int64(watchSeconds + rand.IntN(watchSeconds))
+	events, err := api.Watch(ctx, objects, &client.ListOptions{Raw: &metav1.ListOptions{
+		ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", kind.Resource, err)
+	}
+	return events, nil
 }
 
 // page is how many objects are read at once.

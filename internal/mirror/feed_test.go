@@ -68,7 +68,7 @@ func (l *listener) put(name, value string) {
 // TestFeeds is the conformance suite of Feed.
 func TestFeeds(t *testing.T) {
 	feeds := map[string]func(context.Context, cluster.API) Feed{
-		"lists": func(_ context.Context, api cluster.API) Feed { return Lists(api, clock.RealClock{}) },
+		"polled": func(ctx context.Context, api cluster.API) Feed { return Polled(ctx, api, clock.RealClock{}) },
 		"watches": func(ctx context.Context, api cluster.API) Feed {
 			return Watches(ctx, api, clock.RealClock{}, func() {})
 		},
@@ -165,6 +165,9 @@ func TestFeeds(t *testing.T) {
 			l.hear()
 			erase(t, l.api, &corev1.ConfigMap{}, "default", "a")
 			l.api.SetFaults(func(op memory.Op) memory.Fault {
+				if op.Verb == "list" {
+					l.api.SetFaults(nil)
+				}
 				if op.Verb == "watch" {
 					return memory.Fault{Before: apierrors.NewResourceExpired("too old")}
 				}
@@ -172,7 +175,6 @@ func TestFeeds(t *testing.T) {
 			})
 			l.wire.cut()
 			l.put("b", "1")
-			l.api.SetFaults(nil)
 			l.hear()
 			if want := map[string]string{"b": "1"}; !l.heard.Complete || !maps.Equal(l.told, want) {
 				t.Errorf("told %v, want %v, %+v", l.told, want, l.heard)

@@ -275,12 +275,15 @@ func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*
 	h.synced = true
 	for _, t := range f.twins {
 		seen, round := side(t)
-		if *round == h.round || !seen.there() || older(told.Version, seen.version) {
+		if *round == h.round || older(told.Version, seen.version) {
 			continue
 		}
-		if h == &f.from {
+		switch {
+		case !seen.there():
+			seen.version = told.Version // an answer that is older would not know
+		case h == &f.from:
 			m.setFrom(f, t, look{version: told.Version}, nil)
-		} else {
+		default:
 			m.setTo(f, t, look{version: told.Version})
 		}
 	}

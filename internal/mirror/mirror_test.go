@@ -41,8 +41,8 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.from = memory.New(memory.Options{Name: "from", Number: 1, Seed: seed, Clock: w.clock})
 	w.to = memory.New(memory.Options{Name: "to", Number: 2, Seed: seed + 1000, Clock: w.clock})
 	w.config = Config{
-		From:       Side{API: w.from, Feed: Lists(w.from, w.clock), Kinds: w.from.Kinds},
-		To:         Side{API: w.to, Feed: Lists(w.to, w.clock), Kinds: w.to.Kinds},
+		From:       Side{API: w.from, Feed: Polled(w.t.Context(), w.from, w.clock), Kinds: w.from.Kinds},
+		To:         Side{API: w.to, Feed: Polled(w.t.Context(), w.to, w.clock), Kinds: w.to.Kinds},
 		Record:     w.record(w.ledger),
 		Namespaces: func(name string) bool { return !strings.HasPrefix(name, "kube-") },
 		Workers:    1, Clock: w.clock,
@@ -64,7 +64,7 @@ func (w *world) record(entries map[string]Entry) Record {
 
 // restart forgets everything that is not in the ledger or the clusters.
 func (w *world) restart() {
-	w.config.From.Feed, w.config.To.Feed = Lists(w.from, w.clock), Lists(w.to, w.clock)
+	w.config.From.Feed, w.config.To.Feed = Polled(w.t.Context(), w.from, w.clock), Polled(w.t.Context(), w.to, w.clock)
 	w.mirror = New(w.config)
 }
 
@@ -154,7 +154,13 @@ func (w *world) estate(apps int) {
 		if i < 3 {
 			add(w.t, w.from, "kubectl", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{"team": namespace}}})
 		}
-		add(w.t, w.from, "kubectl", app(namespace, fmt.Sprintf("app-%d", i))...)
+		objects := app(namespace, fmt.Sprintf("app-%d", i))
+		for _, obj := range objects {
+			if service, ok := obj.(*corev1.Service); ok && i >= 100 {
+				service.Spec.Type = corev1.ServiceTypeClusterIP // a cluster has few addresses
+			}
+		}
+		add(w.t, w.from, "kubectl", objects...)
 	}
 	for range 40 {
 		w.tick(time.Second)

@@ -2,13 +2,10 @@ package mirror
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -64,9 +61,6 @@ const (
 	// Watches that fail are begun again after between leastWait and mostWait.
 	leastWait = 100 * time.Millisecond
 	mostWait  = 10 * time.Second
-	// watchSeconds is how long a watch lasts at least; up to twice as long, so that
-	// not all end at once.
-	watchSeconds = 300
 )
 
 func (f *watchFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
@@ -148,7 +142,7 @@ func (f *watchFeed) watch(w *watched) {
 		began := f.clock.Now()
 		err := f.watchOnce(w)
 		switch {
-		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsNotFound(err):
+		case lostPlace(err):
 			w.lose()
 			f.changed()
 			return
@@ -178,19 +172,12 @@ func (w *watched) lose() {
 // watchOnce runs one watch to its end. It returns nil if the server ended it as was
 // asked for.
 func (f *watchFeed) watchOnce(w *watched) error {
-	objects, err := listOf(w.kind)
-	if err != nil {
-		return err
-	}
-	seconds := int64(watchSeconds + rand.IntN(watchSeconds))
 	w.mu.Lock()
 	version := w.version
 	w.mu.Unlock()
-	events, err := f.api.Watch(f.ctx, objects, &client.ListOptions{Raw: &metav1.ListOptions{
-		ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
-	}})
+	events, err := watchFrom(f.ctx, f.api, w.kind, version)
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", w.kind.Resource, err)
+		return err
 	}
 	defer events.Stop()
 	f.deafness.note(w.kind.GroupVersionKind, true)
@@ -211,12 +198,9 @@ func (f *watchFeed) watchOnce(w *watched) error {
 
 // take keeps one event for the next Hear.
 func (f *watchFeed) take(w *watched, e watch.Event) error {
-	if e.Type == watch.Error {
-		return apierrors.FromObject(e.Object)
-	}
-	obj, ok := e.Object.(client.Object)
-	if !ok {
-		return fmt.Errorf("watch %s: got a %T", w.kind.Resource, e.Object)
+	obj, err := objectIn(w.kind, e)
+	if err != nil {
+		return err
 	}
 	if err := w.room(f.ctx); err != nil {
 		return err
