@@ -36,7 +36,7 @@ const patience = 10 * time.Second
 // that runs, and pods that tests start. Its number is drawn, so that tests may run
 // beside each other and beside a sandbox.
 type cluster struct {
-	t      *testing.T
+	t      testing.TB
 	number int
 	client kubernetes.Interface
 	real   bool // the API server chooses UIDs and versions
@@ -48,7 +48,7 @@ type cluster struct {
 
 // options changes what a test's ingress would do by default: delays of
 // milliseconds.
-func startCluster(t *testing.T, options ...func(*Options)) *cluster {
+func startCluster(t testing.TB, options ...func(*Options)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, number: freeCluster(t), client: fake.NewClientset(), ended: make(chan error, 1), nextIP: 10}
 	c.start(t.TempDir(), options...)
@@ -103,7 +103,7 @@ func (c *cluster) end() {
 	}
 }
 
-func freeCluster(t *testing.T) int {
+func freeCluster(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		number := 40 + rand.IntN(60)
@@ -122,7 +122,7 @@ func (c *cluster) at(last, port int) string {
 	return address.HostPort(balancerAddress(c.number, last), port)
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !holds() {
@@ -168,7 +168,7 @@ func (c *cluster) bare() *pod {
 	return &pod{ip: netip.AddrFrom4([4]byte{10, byte(c.number), 1, byte(c.nextIP)}), port: podPort}
 }
 
-func (p *pod) listen(t *testing.T) net.Listener {
+func (p *pod) listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", address.HostPort(p.ip, p.port))
 	if err != nil {
