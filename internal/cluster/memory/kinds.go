@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -26,6 +27,9 @@ type kind struct {
 	generation bool // counts changes of its specification
 	typed      bool // stored as its Go type; else unstructured
 }
+
+// goType is the Go type of a typed kind.
+func (k *kind) goType() reflect.Type { return cluster.Scheme().AllKnownTypes()[k.GroupVersionKind] }
 
 func (k *kind) groupResource() schema.GroupResource {
 	return schema.GroupResource{Group: k.Group, Resource: k.resource}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -85,12 +84,7 @@ func (c *Cluster) syncAutoscaler(key types.NamespacedName) error {
 	}
 	if want != have {
 		scaled := target.DeepCopyObject().(Object)
-		switch t := scaled.(type) {
-		case *appsv1.Deployment:
-			t.Spec.Replicas = &want
-		case *appsv1.StatefulSet:
-			t.Spec.Replicas = &want
-		}
+		setReplicas(scaled, want)
 		if _, err := c.replace(c.kinds[gk], target, scaled, w); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package memory_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -86,21 +85,5 @@ func TestDeploymentBecomesReadyAndServes(t *testing.T) {
 	}
 	if n := readyEndpoints(c, "shop", "web"); n != 3 {
 		t.Errorf("%d ready endpoints, want 3", n)
-	}
-}
-
-func BenchmarkEstate(b *testing.B) {
-	for b.Loop() {
-		c, clock := newCluster(1)
-		for i := range 1600 {
-			ns, name := fmt.Sprintf("team-%d", i/8), fmt.Sprintf("app-%d", i)
-			if err := c.Seed(deployment(ns, name, 4), service(ns, name)); err != nil {
-				b.Fatal(err)
-			}
-		}
-		run(c, clock, 40*time.Second)
-		if n := readyEndpoints(c, "team-0", "app-0"); n != 4 {
-			b.Fatalf("%d ready endpoints, want 4", n)
-		}
 	}
 }

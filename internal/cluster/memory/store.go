@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -37,6 +36,7 @@ type table struct {
 	watchers []*watcher
 	// trimmed is the revision of the last change that the log no longer has.
 	trimmed uint64
+	sheet   sheet
 }
 
 // A change is one entry of a table's log.
@@ -63,14 +63,7 @@ func (t *table) get(key types.NamespacedName) Object {
 
 // in returns the records of a namespace; all of them if it is empty.
 func (t *table) in(namespace string) []*record {
-	if namespace == "" {
-		return t.order
-	}
-	from, _ := t.search(types.NamespacedName{Namespace: namespace})
-	to := from
-	for to < len(t.order) && t.order[to].key.Namespace == namespace {
-		to++
-	}
+	from, to := t.bounds(namespace)
 	return t.order[from:to:to]
 }
 
@@ -210,12 +203,4 @@ func (t *table) asOf(revision uint64, namespace string) []*record {
 		}
 	}
 	return old.order
-}
-
-// A watcher passes on the changes of one table that its selector lets through.
-type watcher struct {
-	events  chan watch.Event
-	match   func(Object) bool
-	shape   func(Object) Object
-	stopped bool
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -109,6 +110,9 @@ func (s *speaker) patch(ctx context.Context, obj client.Object, patch client.Pat
 
 // apply returns a copy of an object with a patch applied.
 func apply(k *kind, old Object, kindOfPatch types.PatchType, data []byte) (Object, error) {
+	if scaled := rescaled(old, kindOfPatch, data); scaled != nil {
+		return scaled, nil
+	}
 	before, err := json.Marshal(old)
 	if err != nil {
 		return nil, err
@@ -134,6 +138,33 @@ func apply(k *kind, old Object, kindOfPatch types.PatchType, data []byte) (Objec
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("patch %s %s: %v", k.Kind, old.GetName(), err))
 	}
 	return k.decode(after)
+}
+
+// rescaled applies the patch that the engine makes most, of nothing but the
+// replicas of a workload, without writing the object out; nil if it is another.
+func rescaled(old Object, kindOfPatch types.PatchType, data []byte) Object {
+	if kindOfPatch != types.MergePatchType || replicasOf(old) == nil {
+		return nil
+	}
+	var patch struct {
+		Metadata struct {
+			UID             types.UID `json:"uid"`
+			ResourceVersion string    `json:"resourceVersion"`
+		} `json:"metadata"`
+		Spec struct {
+			Replicas *int32 `json:"replicas"`
+		} `json:"spec"`
+	}
+	strict := json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&patch); err != nil || patch.Spec.Replicas == nil {
+		return nil
+	}
+	out := old.DeepCopyObject().(Object)
+	setReplicas(out, *patch.Spec.Replicas)
+	out.SetUID(cmp.Or(patch.Metadata.UID, old.GetUID()))
+	out.SetResourceVersion(cmp.Or(patch.Metadata.ResourceVersion, old.GetResourceVersion()))
+	return out
 }
 
 // decode reads an object of the kind.
