@@ -139,6 +139,7 @@ type pod struct {
 	port    int
 	server  *http.Server
 	arrived atomic.Int64
+	open    atomic.Int64 // connections
 }
 
 const podPort = 8080
@@ -153,13 +154,22 @@ func (c *cluster) pod(handler http.HandlerFunc) *pod {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	p.server = &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.server = &http.Server{Protocols: protocols, ConnState: p.count, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.arrived.Add(1)
 		handler(w, r)
 	})}
 	go p.server.Serve(p.listen(c.t))
 	c.t.Cleanup(func() { p.server.Close() })
 	return p
+}
+
+func (p *pod) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		p.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		p.open.Add(-1)
+	}
 }
 
 // bare gives an address at which nothing listens.

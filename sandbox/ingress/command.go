@@ -65,6 +65,7 @@ was seen once, and every port is served, the line "ready" is printed.`,
 	flags.Uint64Var(&options.Seed, "seed", 1, "chooses the delays")
 	flags.Var(&options.AddressDelay, "address-delay", "until an Ingress or a load balancer has its address")
 	flags.Var(&options.EndpointDelay, "endpoint-delay", "until a change of endpoints takes effect")
+	flags.StringVar(&options.Class, "class", "sandbox", "IngressClass to make, and make the default, if the cluster has none; every class is served")
 	flags.StringVar(&options.Metrics, "metrics", "", "address of /metrics, /healthz and /routes; none by default")
 	flags.StringVar(&options.Dir, "dir", "ingress", "directory that keeps addresses and the certificate authority (ca.crt)")
 	flags.DurationVar(&options.Drain, "drain", 2*time.Second, "for how long requests are taken after SIGTERM")

@@ -51,6 +51,7 @@ type Options struct {
 	EndpointDelay delay.Range // until a change of an EndpointSlice takes effect
 	Metrics       string      // address for /metrics and /healthz; none if empty
 	Dir           string      // keeps addresses and the certificate authority
+	Class         string      // IngressClass made if the cluster has none; none if empty
 	// Drain is for how long new requests are still taken after the end has begun,
 	// each answered with "Connection: close"; DrainLimit is when those under way are
 	// cut.
@@ -151,6 +152,9 @@ func (e *edge) follow(ctx context.Context) error {
 	e.balancers.freeUnheld()
 	e.rebuild()
 	go e.keepUp(ctx)
+	if e.Class != "" {
+		go e.ensureClass(ctx)
+	}
 	return nil
 }
 

@@ -304,3 +304,11 @@ func TestSecretAndOwnCertificates(t *testing.T) {
 		t.Errorf("host without a Secret: %s, want a certificate of its own", got)
 	}
 }
+
+func TestClassIsMadeWhereThereIsNone(t *testing.T) {
+	c := startCluster(t, func(o *Options) { o.Class = "sandbox" })
+	eventually(t, "there is a default class", func() bool {
+		class, err := c.client.NetworkingV1().IngressClasses().Get(t.Context(), "sandbox", metav1.GetOptions{})
+		return err == nil && class.Annotations[netv1.AnnotationIsDefaultIngressClass] == "true"
+	})
+}

@@ -96,15 +96,6 @@ func TestIdleConnectionsOfAPodThatLeftAreClosed(t *testing.T) {
 		t.Run(speaks, func(t *testing.T) {
 			c := startCluster(t)
 			p, other := c.pod(nil), c.pod(nil)
-			var open atomic.Int64
-			p.server.ConnState = func(_ net.Conn, state http.ConnState) {
-				switch state {
-				case http.StateNew:
-					open.Add(1)
-				case http.StateClosed:
-					open.Add(-1)
-				}
-			}
 			c.service("web", speaks)
 			c.slice("web-1", "web", speaks, "x", readyPods(p)...)
 			c.ingress("web", "web.test", "web")
@@ -112,11 +103,11 @@ func TestIdleConnectionsOfAPodThatLeftAreClosed(t *testing.T) {
 			if status, _, err := get(c.browser(), "http://web.test/"); err != nil || status != 200 {
 				t.Fatal(status, err)
 			}
-			if open.Load() != 1 {
-				t.Fatalf("%d open connections after a request", open.Load())
+			if p.open.Load() != 1 {
+				t.Fatalf("%d open connections after a request", p.open.Load())
 			}
 			c.slice("web-1", "web", speaks, "x", readyPods(other)...)
-			eventually(t, "the connection is closed", func() bool { return open.Load() == 0 })
+			eventually(t, "the connection is closed", func() bool { return p.open.Load() == 0 })
 		})
 	}
 }

@@ -7,6 +7,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"crossfade.dev/sandbox/delay"
+	"crossfade.dev/sandbox/feed"
 )
 
 func TestQueueKeepsOrderAndTimes(t *testing.T) {
@@ -33,6 +40,65 @@ func TestQueueKeepsOrderAndTimes(t *testing.T) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
+}
+
+func TestEndpointsTakeEffectAfterTheirDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &edge{
+			Options:   Options{Seed: 3, EndpointDelay: delay.Range{Min: 200 * time.Millisecond, Max: 3 * time.Second}},
+			directory: newDirectory(time.Now, func(*endpoint) {}), queue: newQueue(t.Context()), drawn: map[string]int{},
+		}
+		e.directory.setService("shop/web", &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}})
+		b := e.directory.backend(backendKey{"shop/web", "80", ""})
+		state := func(ip string, gone, first bool) feed.Change[*discoveryv1.EndpointSlice] {
+			return feed.Change[*discoveryv1.EndpointSlice]{Name: "shop/web-1", Gone: gone, First: first, Object: &discoveryv1.EndpointSlice{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+				Ports:      []discoveryv1.EndpointPort{{Name: new("http"), Port: new(int32(8080))}},
+				Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{ip}}},
+			}}
+		}
+		used := func() string {
+			synctest.Wait()
+			if usable := *b.usable.Load(); len(usable) > 0 {
+				return usable[0].pod.Addr().String()
+			}
+			return ""
+		}
+		e.slice(state("10.1.1.1", false, true))
+		if got := used(); got != "10.1.1.1" {
+			t.Fatalf("what was there at the start: %q, want it at once", got)
+		}
+		e.slice(state("10.1.1.2", false, false))
+		e.slice(state("10.1.1.3", false, false))
+		e.slice(state("10.1.1.3", true, false))
+		want := []string{"10.1.1.1", "10.1.1.2", "10.1.1.3", ""}
+		var seen []string
+		for since := time.Duration(0); since < 3*time.Second+10*time.Millisecond; since += 10 * time.Millisecond {
+			if got := used(); len(seen) == 0 || seen[len(seen)-1] != got {
+				if since > 0 && since < 200*time.Millisecond {
+					t.Errorf("a change took effect after %v", since)
+				}
+				seen = append(seen, got)
+			}
+			<-time.After(10 * time.Millisecond) // by the clock of the bubble
+		}
+		// A state whose delay ends together with the next one's may be passed over.
+		if seen[0] != want[0] || seen[len(seen)-1] != "" || !ordered(seen, want) {
+			t.Errorf("states %q, want them in the order %q", seen, want)
+		}
+	})
+}
+
+// ordered reports whether part holds elements of whole in their order.
+func ordered(part, whole []string) bool {
+	for _, element := range part {
+		i := slices.Index(whole, element)
+		if i < 0 {
+			return false
+		}
+		whole = whole[i+1:]
+	}
+	return true
 }
 
 func TestAnnouncedTimeout(t *testing.T) {
