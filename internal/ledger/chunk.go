@@ -69,23 +69,28 @@ type content = map[string]json.RawMessage
 func apply(contents ...content) content {
 	all := content{}
 	for _, c := range contents {
-		for key, value := range c {
-			if string(value) == string(gone) {
-				delete(all, key)
-			} else {
-				all[key] = value
-			}
-		}
+		cover(all, c)
 	}
 	return all
 }
 
-// fold decides what to write for a change: the contents of the new chunks, and how
-// many of the page's chunks stay before them. Chunks of the page are folded into
-// the change while they are not more than twice as large, so that a page has few
-// small chunks and every entry is rewritten a few times at most; large chunks stay.
-// Once half of what chunks hold is covered by later ones, all is written anew.
-func fold(have []chunk, contents []content, change content) (stay int, written content) {
+func cover(all, c content) {
+	for key, value := range c {
+		if string(value) == string(gone) {
+			delete(all, key)
+		} else {
+			all[key] = value
+		}
+	}
+}
+
+// fold decides what to write for a change, after which the page amounts to after:
+// the content of the new chunks, and how many of the page's chunks stay before them.
+// Chunks of the page are folded into the change while they are not more than twice
+// as large, so that a page has few small chunks and every entry is rewritten a few
+// times at most; large chunks stay. Once half of what chunks hold is covered by
+// later ones, all is written anew.
+func fold(have []chunk, contents []content, change, after content) (stay int, written content) {
 	stay, written = len(have), maps.Clone(change)
 	for stay > 0 && have[stay-1].Entries <= 2*len(written) && have[stay-1].Bytes < maxChunk/2 {
 		stay--
@@ -97,11 +102,8 @@ func fold(have []chunk, contents []content, change content) (stay int, written c
 	for _, c := range have[:stay] {
 		held += c.Entries
 	}
-	if live := len(apply(append(slices.Clone(contents[:stay]), written)...)); held > 2*live+64 {
-		stay, written = 0, apply(append(slices.Clone(contents[:stay]), written)...)
-	}
-	if stay == 0 {
-		written = apply(written) // nothing is left for a removal to cover
+	if stay == 0 || held > 2*len(after)+64 {
+		return 0, after // nothing is left for a removal to cover
 	}
 	return stay, written
 }

@@ -58,8 +58,8 @@ func (p *page) readHead(ctx context.Context) (*v1.Ledger, head, error) {
 }
 
 // writeHead makes next, which amounts to a number of entries, the head, if the hub's
-// is still the one that was read. After an error the outcome may be unknown, and the
-// page is no longer known.
+// is still the one that was read. After an error the outcome may be unknown; the
+// next look tells.
 func (p *page) writeHead(ctx context.Context, next head, entries int) error {
 	object, err := p.headObject(next, entries)
 	if err != nil {
@@ -73,10 +73,9 @@ func (p *page) writeHead(ctx context.Context, next head, entries int) error {
 		err = p.ledger.hub.Update(ctx, object)
 	}
 	if err != nil {
-		p.known = false
 		return fmt.Errorf("write the head at change %d: %w", next.Sequence, err)
 	}
-	p.known, p.stored, p.head = true, object, next
+	p.stored, p.head = object, next
 	return nil
 }
 

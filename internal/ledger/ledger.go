@@ -167,7 +167,7 @@ func (l *Ledger) page(m *v1.Migration, record v1.Record, part string) *page {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pages[id] == nil {
-		l.pages[id] = &page{pageID: id, ledger: l}
+		l.pages[id] = &page{pageID: id, ledger: l, head: head{pageID: id}, entries: content{}}
 	}
 	return l.pages[id]
 }

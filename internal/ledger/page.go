@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -19,10 +20,7 @@ type page struct {
 	pageID
 	ledger *Ledger
 
-	mu sync.Mutex
-	// known is false until the page was read, and after a write whose outcome is
-	// unknown. What follows it holds while it is true.
-	known    bool
+	mu       sync.Mutex
 	stored   *v1.Ledger // the head's object as the hub holds it; nil if there is none
 	head     head
 	contents []content // of the head's chunks, in their order
@@ -53,7 +51,7 @@ func (p *page) look(ctx context.Context) error {
 	if now.Sequence < p.newest {
 		return fmt.Errorf("change %d, after change %d was seen: %w", now.Sequence, p.newest, ErrWentBack)
 	}
-	if !p.known || !same(p.stored, stored) {
+	if !same(p.stored, stored) {
 		if err := p.take(ctx, stored, now); err != nil {
 			return err
 		}
@@ -87,7 +85,7 @@ func (p *page) take(ctx context.Context, stored *v1.Ledger, now head) error {
 		}
 		contents[i] = read
 	}
-	p.known, p.stored, p.head, p.contents = true, stored, now, contents
+	p.stored, p.head, p.contents = stored, now, contents
 	p.entries = apply(contents...)
 	p.newest = now.Sequence
 	p.journalled = false
@@ -111,7 +109,9 @@ func (p *page) change(ctx context.Context, differing func(map[string]json.RawMes
 			return err
 		}
 	}
-	stay, written := fold(p.head.Chunks, p.contents, change)
+	after := maps.Clone(p.entries)
+	cover(after, change)
+	stay, written := fold(p.head.Chunks, p.contents, change, after)
 	fresh, err := seal(written, p.head.Next)
 	if err != nil {
 		return err
@@ -126,30 +126,24 @@ func (p *page) change(ctx context.Context, differing func(map[string]json.RawMes
 		next.Chunks = append(next.Chunks, s.chunk)
 		contents = append(contents, s.content)
 	}
-	entries := apply(contents...)
-	if err := p.writeHead(ctx, next, len(entries)); err != nil {
+	if err := p.writeHead(ctx, next, len(after)); err != nil {
 		return err
 	}
-	p.contents, p.entries, p.newest = contents, entries, next.Sequence
+	p.contents, p.entries, p.newest = contents, after, next.Sequence
 	if err := p.journalChange(ctx, fresh); err != nil {
 		return err
 	}
 	return p.sweepSometimes(ctx)
 }
 
-// journalChange writes a change that the hub holds into the journal, if the journal
-// has everything before it; else everything.
+// journalChange writes a change that the hub holds into the journal, which has
+// everything before it.
 func (p *page) journalChange(ctx context.Context, fresh []sealed) error {
-	j := p.ledger.journal
-	if j == nil {
+	if p.ledger.journal == nil {
 		return nil
 	}
-	complete := p.journalled
 	p.journalled = false
-	if !complete {
-		return p.level(ctx)
-	}
-	if err := j.write(ctx, p.head, fresh); err != nil {
+	if err := p.ledger.journal.write(ctx, p.head, fresh); err != nil {
 		return err
 	}
 	p.journalled = true
