@@ -13,7 +13,8 @@ type Op struct {
 	Cluster string
 	// Seq counts the cluster's requests from 1.
 	Seq uint64
-	// Verb is create, update, patch, delete, get, list or watch.
+	// Verb is create, update, patch, delete, get, list, watch, or discover for what
+	// cluster.Facts asks.
 	Verb        string
 	Kind        schema.GroupVersionKind
 	Subresource string
@@ -26,7 +27,7 @@ type Op struct {
 // Write is true when the request may change something.
 func (o Op) Write() bool {
 	switch o.Verb {
-	case "get", "list", "watch":
+	case "get", "list", "watch", "discover":
 		return false
 	}
 	return !o.DryRun

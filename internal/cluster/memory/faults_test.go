@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -175,6 +177,55 @@ func TestFaultMayEditInBetween(t *testing.T) {
 	mine.Data["key"] = "mine"
 	if err := c.Update(ctx, mine); !apierrors.IsConflict(err) {
 		t.Errorf("wrote over a foreign edit: %v, want Conflict", err)
+	}
+}
+
+func TestTamperingIsFoundOut(t *testing.T) {
+	ctx := context.Background()
+	c := memory.New(memory.Options{Name: "source", Number: 1, Clock: clocktesting.NewFakePassiveClock(start), Guard: true})
+	if err := c.Create(ctx, configMap("one", "a")); err != nil {
+		t.Fatal(err)
+	}
+	var list corev1.ConfigMapList
+	if err := c.List(ctx, &list, client.InNamespace("default")); err != nil {
+		t.Fatal(err)
+	}
+	list.Items[0].Data["key"] = "b"
+	if changed := c.Tampered(); len(changed) != 0 {
+		t.Errorf("a change of a copy is taken for %v", changed)
+	}
+	if err := c.List(ctx, &list, client.InNamespace("default"), client.UnsafeDisableDeepCopy); err != nil {
+		t.Fatal(err)
+	}
+	list.Items[0].Data["key"] = "b"
+	if changed := c.Tampered(); !slices.Equal(changed, []string{"ConfigMap default/one"}) {
+		t.Errorf("tampered: %v, want the ConfigMap", changed)
+	}
+}
+
+func TestManyUseItAtOnce(t *testing.T) {
+	c := memory.New(memory.Options{Name: "source", Number: 1, Clock: clock.RealClock{}})
+	seed(t, c, deployment("shop", "web", 3), service("shop", "web"))
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_ = c.Create(ctx, configMap(fmt.Sprintf("n%d-%d", i, n), "a"))
+				var list corev1.ConfigMapList
+				_ = c.List(ctx, &list, client.UnsafeDisableDeepCopy, client.Limit(10))
+				c.Tick()
+				if w, err := c.Watch(ctx, &list, client.InNamespace("default")); err == nil && n%2 == 0 {
+					w.Stop()
+				}
+			}
+		})
+	}
+	all.Wait()
+	var list corev1.ConfigMapList
+	if err := c.List(t.Context(), &list, client.InNamespace("default")); err != nil || len(list.Items) < 4 {
+		t.Errorf("%d ConfigMaps, %v, want those of four writers", len(list.Items), err)
 	}
 }
 

@@ -9,9 +9,10 @@
 // UIDs and resourceVersions.
 //
 // What it leaves out: RBAC (everybody may do everything that admission allows),
-// server-side apply, webhooks, quotas, volumes, scheduling limits, Jobs (CronJobs
-// never fire), and schemas of custom resources. Patches, conflicts, finalizers,
-// garbage collection and ValidatingAdmissionPolicies are the real rules.
+// server-side apply, webhooks, quotas, volumes, scheduling limits, the pods of
+// DaemonSets, Jobs and CronJobs, and schemas of custom resources. Each kind is
+// served in one version. Patches, conflicts, finalizers, garbage collection and
+// ValidatingAdmissionPolicies follow the real rules; package clustertest has them.
 package memory
 
 import (
@@ -60,6 +61,9 @@ type Options struct {
 	// Start says how long a pod takes from its creation until it is Ready; false
 	// means that it never will be. Nil means 0.5 to 20 s, by seed.
 	Start func(*corev1.Pod) (time.Duration, bool)
+	// Guard keeps a digest of every object, so that Tampered can tell who changes
+	// what was only lent. It makes writes several times as dear.
+	Guard bool
 	// WatchBuffer is how many events a watcher may be behind before it is cut off
 	// with 410 Gone; 16384 if zero.
 	WatchBuffer int
@@ -85,6 +89,7 @@ type Cluster struct {
 	networks *addresses
 	policies *policies
 	podAt    map[string]types.NamespacedName // by address
+	digests  map[ref]uint64                  // with Options.Guard
 }
 
 // A Change is one change of one object. Old is nil for a creation, New for a removal.
@@ -114,7 +119,7 @@ func New(o Options) *Cluster {
 		options: o, faults: o.Faults,
 		kinds: builtinKinds(), tables: map[schema.GroupKind]*table{},
 		byUID: map[types.UID]ref{}, children: map[types.UID]map[ref]struct{}{},
-		podAt:    map[string]types.NamespacedName{},
+		podAt: map[string]types.NamespacedName{}, digests: map[ref]uint64{},
 		networks: newAddresses(o.Number),
 	}
 	c.policies = newPolicies(c)
@@ -151,13 +156,27 @@ func (c *Cluster) furnish() {
 func (c *Cluster) UID() types.UID { return c.uid }
 
 // Version is the API server's version.
-func (c *Cluster) Version(context.Context) (string, error) { return c.options.Version, nil }
+func (c *Cluster) Version(ctx context.Context) (string, error) {
+	return c.options.Version, c.discover(ctx)
+}
 
-// Ready always returns nil.
-func (c *Cluster) Ready(context.Context) error { return nil }
+// Ready returns nil unless a fault says otherwise.
+func (c *Cluster) Ready(ctx context.Context) error { return c.discover(ctx) }
+
+// discover is what goes wrong with a question about the cluster itself.
+func (c *Cluster) discover(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f := c.fault(Op{Verb: "discover"})
+	return cmp.Or(f.Before, f.After)
+}
 
 // Kinds lists what the cluster serves, custom resources included.
-func (c *Cluster) Kinds(context.Context) ([]cluster.Kind, error) {
+func (c *Cluster) Kinds(ctx context.Context) ([]cluster.Kind, error) {
+	if err := c.discover(ctx); err != nil {
+		return nil, err
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var kinds []cluster.Kind

@@ -106,6 +106,7 @@ func (c *Cluster) put(k *kind, key types.NamespacedName, old, new Object, w writ
 	}
 	t.remember(entry)
 	c.index(ref{k.GroupKind(), key}, old, new)
+	c.guard(ref{k.GroupKind(), key}, new)
 	c.touched(k, key, old, new)
 	if c.options.Observe != nil {
 		c.options.Observe(Change{Cluster: c.options.Name, Kind: k.GroupVersionKind, User: w.user, Old: old, New: new})

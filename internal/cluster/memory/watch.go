@@ -43,7 +43,9 @@ func (s *speaker) Watch(ctx context.Context, list client.ObjectList, opts ...cli
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, w.Stop)
-	w.release = func() { stop() }
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	w.release = stop
 	return w, nil
 }
 
@@ -145,7 +147,7 @@ func (w *watcher) end() {
 type subscription struct {
 	c       *Cluster
 	w       *watcher
-	release func()
+	release func() bool // no longer waits for the context
 }
 
 // Stop ends the watch and closes its channel.
