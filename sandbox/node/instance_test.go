@@ -30,7 +30,7 @@ func TestInstances(t *testing.T) {
 			return p
 		},
 		"stand-in": func(t *testing.T, runFor time.Duration) instance {
-			s, err := startStandIn("shop/p", netip.MustParseAddr("10.97.1.1"), []int{8080}, runFor, newLogbook(time.Now, 10, ""))
+			s, err := startStandIn("shop/p", netip.MustParseAddr("10.88.1.1"), []int{8080}, runFor, newLogbook(time.Now, 10, ""))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,21 +126,21 @@ func TestProcessOutputAndExit(t *testing.T) {
 }
 
 func TestStandInAcceptsForAWhileAfterItWasTold(t *testing.T) {
-	ip := netip.MustParseAddr("10.97.1.2")
+	ip := netip.MustParseAddr("10.88.1.2")
 	s, err := startStandIn("shop/p", ip, []int{8080}, 0, newLogbook(time.Now, 10, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	slow := make(chan error, 1)
 	go func() {
-		response, err := http.Get("http://127.97.1.2:8080/?delay=2500ms")
+		response, err := http.Get("http://127.88.1.2:8080/?delay=2500ms")
 		if err == nil {
 			_ = response.Body.Close()
 		}
 		slow <- err
 	}()
 	s.terminate(3 * time.Second) // accepts for 2 s
-	response, err := http.Get("http://127.97.1.2:8080/")
+	response, err := http.Get("http://127.88.1.2:8080/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestStandInAcceptsForAWhileAfterItWasTold(t *testing.T) {
 	if err := <-slow; err != nil {
 		t.Errorf("the request in flight: %v", err)
 	}
-	if _, err := net.Dial("tcp", "127.97.1.2:8080"); err == nil {
+	if _, err := net.Dial("tcp", "127.88.1.2:8080"); err == nil {
 		t.Error("still accepts after its end")
 	}
 }
