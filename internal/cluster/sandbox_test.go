@@ -50,7 +50,7 @@ func realCluster(t *testing.T) *rest.Config {
 // launch starts a process that ends with the test, and waits until it is ready.
 func launch(t *testing.T, binary string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(binary, append(args, "--die-with-parent")...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, append(args, "--die-with-parent")...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

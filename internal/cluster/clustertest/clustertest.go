@@ -73,6 +73,7 @@ func Run(t *testing.T, w World) {
 		{"managedFields tell who set the replicas", replicasOwner},
 		{"loopback endpoints are refused", loopbackRefused},
 		{"a namespace takes its content along", namespaceGoes},
+		{"the system's namespaces stay", systemStays},
 		{"a policy refuses whom it means", policyRefuses},
 		{"a custom resource is served", customResource},
 		{"a cluster tells about itself", facts},

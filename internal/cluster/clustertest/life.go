@@ -103,6 +103,14 @@ func namespaceGoes(t *testing.T, r *room) {
 	r.until(t, "the namespace is gone", func() bool { return r.gone(ns) })
 }
 
+func systemStays(t *testing.T, r *room) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system"}}
+	r.read(t, ns)
+	if err := r.API.Delete(r.ctx, ns, client.Preconditions{UID: &ns.UID}, client.DryRunAll); !apierrors.IsForbidden(err) {
+		t.Errorf("a dry deletion of kube-system: %v, want Forbidden", err)
+	}
+}
+
 // policyRefuses proves a ValidatingAdmissionPolicy as a freeze uses it: by whom,
 // not only what, with its own sentence, dry runs included, until it is taken away.
 func policyRefuses(t *testing.T, r *room) {
@@ -188,7 +196,7 @@ func rollout(t *testing.T, r *room) {
 	if !r.Pods {
 		t.Skip("this cluster runs no pods")
 	}
-	d, s := r.deployment("web"), r.service("web")
+	d, s := r.deployment("web"), r.service()
 	d.Spec.Replicas = ptr.To[int32](2)
 	r.create(t, d, s)
 	r.until(t, "both pods are ready", func() bool {
@@ -229,7 +237,7 @@ func termination(t *testing.T, r *room) {
 	if !r.Pods {
 		t.Skip("this cluster runs no pods")
 	}
-	d, s := r.deployment("web"), r.service("web")
+	d, s := r.deployment("web"), r.service()
 	d.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](5)
 	r.create(t, d, s)
 	r.until(t, "the pod is served", func() bool { return r.readyEndpoints(s) == 1 })

@@ -29,9 +29,10 @@ func (r *room) deployment(name string) *appsv1.Deployment {
 	}
 }
 
-func (r *room) service(name string) *corev1.Service {
-	return &corev1.Service{ObjectMeta: r.meta(name), Spec: corev1.ServiceSpec{
-		Selector: map[string]string{"app": name},
+// service is the Service of deployment("web").
+func (r *room) service() *corev1.Service {
+	return &corev1.Service{ObjectMeta: r.meta("web"), Spec: corev1.ServiceSpec{
+		Selector: map[string]string{"app": "web"},
 		Ports:    []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
 	}}
 }

@@ -340,7 +340,7 @@ func whoSetReplicas(entries []metav1.ManagedFieldsEntry) (who string) {
 }
 
 func serviceAddress(t *testing.T, r *room) {
-	s := r.service("web")
+	s := r.service()
 	r.create(t, s)
 	if s.Spec.ClusterIP == "" || len(s.Spec.ClusterIPs) != 1 {
 		t.Fatalf("a new Service has the addresses %v", s.Spec.ClusterIPs)
@@ -362,7 +362,7 @@ func serviceAddress(t *testing.T, r *room) {
 }
 
 func foreignAddress(t *testing.T, r *room) {
-	s := r.service("web")
+	s := r.service()
 	s.Spec.ClusterIP = "192.0.2.10"
 	if err := r.API.Create(r.ctx, s); !apierrors.IsInvalid(err) {
 		t.Errorf("created a Service outside the range: %v, want Invalid", err)

@@ -61,9 +61,7 @@ func (c *Cluster) create(k *kind, obj Object, w write) (Object, error) {
 	if w.dryRun {
 		return obj, nil
 	}
-	if err := c.allocate(obj); err != nil {
-		return nil, err
-	}
+	c.allocate(obj)
 	return c.put(k, key, nil, obj, w), nil
 }
 
@@ -151,9 +149,7 @@ func (c *Cluster) replace(k *kind, old, new Object, w write) (Object, error) {
 		c.put(k, k.key(old), old, nil, w)
 		return new, nil
 	}
-	if err := c.allocate(new); err != nil {
-		return nil, err
-	}
+	c.allocate(new)
 	return c.put(k, k.key(old), old, new, w), nil
 }
 
@@ -218,6 +214,9 @@ func (c *Cluster) remove(k *kind, key types.NamespacedName, o *client.DeleteOpti
 	old := c.tables[k.GroupKind()].get(key)
 	if old == nil {
 		return apierrors.NewNotFound(k.groupResource(), key.Name)
+	}
+	if immortal(k.GroupKind(), key.Name) {
+		return apierrors.NewForbidden(k.groupResource(), key.Name, errors.New("this namespace may not be deleted"))
 	}
 	if p := o.Preconditions; p != nil {
 		var uid types.UID

@@ -245,7 +245,7 @@ func history(t *testing.T, seedNumber uint64) (lines []string) {
 	}
 	run(c, clock, 20*time.Second)
 	for i := range 5 {
-		scale(t, c, "shop", fmt.Sprintf("app-%d", i), i)
+		scale(t, c, fmt.Sprintf("app-%d", i), i)
 	}
 	d := get(t, c, "shop", "app-9", &appsv1.Deployment{})
 	d.Spec.Template.Spec.Containers[0].Image = "app:2"

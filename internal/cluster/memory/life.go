@@ -125,14 +125,12 @@ func (c *Cluster) syncNamespace(key types.NamespacedName) error {
 	if ns == nil || ns.DeletionTimestamp == nil {
 		return nil
 	}
-	w, empty := system(namespaceController), true
+	w := system(namespaceController)
 	for _, t := range c.namespacedTables() {
 		for _, r := range slices.Clone(t.in(key.Name)) {
-			empty = false
 			if err := c.remove(t.kind, r.key, noOptions, w); err != nil {
 				return err
 			}
-			empty = empty && t.get(r.key) == nil
 		}
 	}
 	for _, t := range c.namespacedTables() {

@@ -39,19 +39,19 @@ func get[T client.Object](t testing.TB, c *memory.Cluster, namespace, name strin
 	return obj
 }
 
-func scale(t testing.TB, c *memory.Cluster, namespace, name string, replicas int) {
+func scale(t testing.TB, c *memory.Cluster, name string, replicas int) {
 	t.Helper()
-	d := get(t, c, namespace, name, &appsv1.Deployment{})
+	d := get(t, c, "shop", name, &appsv1.Deployment{})
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
 	if err := c.Patch(context.Background(), d, patch); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func podsOf(t testing.TB, c *memory.Cluster, namespace string) (live, ending []corev1.Pod) {
+func podsOf(t testing.TB, c *memory.Cluster) (live, ending []corev1.Pod) {
 	t.Helper()
 	var list corev1.PodList
-	if err := c.List(context.Background(), &list, client.InNamespace(namespace)); err != nil {
+	if err := c.List(context.Background(), &list, client.InNamespace("shop")); err != nil {
 		t.Fatal(err)
 	}
 	for _, pod := range list.Items {
@@ -74,16 +74,16 @@ func TestScalingDownStopsTheLeastUsefulPodsFirst(t *testing.T) {
 	c, clock := newCluster(5)
 	seed(t, c, deployment("shop", "web", 3))
 	run(c, clock, 30*time.Second)
-	old, _ := podsOf(t, c, "shop")
-	scale(t, c, "shop", "web", 6)
+	old, _ := podsOf(t, c)
+	scale(t, c, "web", 6)
 	for ready := 0; ready < 4; { // until some of the new ones are Ready, but not all
 		clock.SetTime(c.Tick())
 		ready = c.ReadyPods("shop", nil)
 	}
 	c.Tick()
-	scale(t, c, "shop", "web", 3)
+	scale(t, c, "web", 3)
 	c.Tick()
-	left, ending := podsOf(t, c, "shop")
+	left, ending := podsOf(t, c)
 	if len(left) != 3 || len(ending) != 3 {
 		t.Fatalf("%d pods are left and %d end, want 3 and 3", len(left), len(ending))
 	}
@@ -109,7 +109,7 @@ func TestRolloutStaysWithinItsBounds(t *testing.T) {
 	}
 	for end := clock.Now().Add(5 * time.Minute); clock.Now().Before(end); {
 		due := c.Tick()
-		pods, _ := podsOf(t, c, "shop")
+		pods, _ := podsOf(t, c)
 		if ready := c.ReadyPods("shop", nil); ready < 6 || len(pods) > 10 {
 			t.Fatalf("%d pods of which %d ready, want at most 10 and at least 6", len(pods), ready)
 		}
@@ -118,7 +118,7 @@ func TestRolloutStaysWithinItsBounds(t *testing.T) {
 		}
 		clock.SetTime(due)
 	}
-	pods, _ := podsOf(t, c, "shop")
+	pods, _ := podsOf(t, c)
 	for _, pod := range pods {
 		if pod.Spec.Containers[0].Image != "app:2" {
 			t.Errorf("%s still runs %s", pod.Name, pod.Spec.Containers[0].Image)
@@ -137,7 +137,7 @@ func TestReadyEndpointsAnswer(t *testing.T) {
 		c, clock := newCluster(seedNumber)
 		seed(t, c, deployment("shop", "web", 6), service("shop", "web"))
 		run(c, clock, 30*time.Second)
-		scale(t, c, "shop", "web", 1)
+		scale(t, c, "web", 1)
 		terminating := false
 		for end := clock.Now().Add(time.Minute); clock.Now().Before(end); clock.SetTime(clock.Now().Add(100 * time.Millisecond)) {
 			c.Tick()
@@ -148,7 +148,7 @@ func TestReadyEndpointsAnswer(t *testing.T) {
 				}
 			}
 		}
-		live, ending := podsOf(t, c, "shop")
+		live, ending := podsOf(t, c)
 		if len(live) != 1 || len(ending) != 0 || !terminating {
 			t.Errorf("seed %d: %d pods, %d ending, terminating seen: %v, want 1, 0, true", seedNumber, len(live), len(ending), terminating)
 		}
@@ -180,7 +180,7 @@ func TestStatefulSetGoesInOrder(t *testing.T) {
 	seed(t, c, set)
 	for end := clock.Now().Add(2 * time.Minute); clock.Now().Before(end); clock.SetTime(clock.Now().Add(500 * time.Millisecond)) {
 		c.Tick()
-		live, _ := podsOf(t, c, "shop")
+		live, _ := podsOf(t, c)
 		for i, pod := range live {
 			if pod.Name != fmt.Sprintf("db-%d", i) || i > 0 && !isReady(live[i-1]) {
 				t.Fatalf("pod %d is %s while its predecessor's readiness is %v", i, pod.Name, i == 0 || isReady(live[i-1]))
@@ -196,11 +196,11 @@ func TestStatefulSetGoesInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Tick()
-	if live, ending := podsOf(t, c, "shop"); len(ending) != 1 || ending[0].Name != "db-2" || len(live) != 2 {
+	if live, ending := podsOf(t, c); len(ending) != 1 || ending[0].Name != "db-2" || len(live) != 2 {
 		t.Errorf("%d live pods and %d ending, want db-2 to go first", len(live), len(ending))
 	}
 	run(c, clock, time.Minute)
-	if live, _ := podsOf(t, c, "shop"); len(live) != 1 || live[0].Name != "db-0" {
+	if live, _ := podsOf(t, c); len(live) != 1 || live[0].Name != "db-0" {
 		t.Errorf("%d pods are left, want db-0", len(live))
 	}
 }
@@ -216,7 +216,7 @@ func TestAutoscalerIsInertAtZero(t *testing.T) {
 	}
 	seed(t, c, deployment("shop", "web", 0), h)
 	for _, step := range []struct{ set, want int32 }{{0, 0}, {1, 4}, {9, 6}, {5, 5}, {0, 0}} {
-		scale(t, c, "shop", "web", int(step.set))
+		scale(t, c, "web", int(step.set))
 		run(c, clock, time.Minute)
 		if got := *get(t, c, "shop", "web", &appsv1.Deployment{}).Spec.Replicas; got != step.want {
 			t.Errorf("set to %d, scaled to %d, want %d", step.set, got, step.want)
@@ -312,9 +312,9 @@ func TestPoliciesBindControllersToo(t *testing.T) {
 	run(c, clock, 10*time.Second)
 	seed(t, c, policy, binding)
 	run(c, clock, time.Second)
-	scale(t, c, "shop", "web", 2)
+	scale(t, c, "web", 2)
 	run(c, clock, time.Minute)
-	if live, _ := podsOf(t, c, "shop"); len(live) != 0 {
+	if live, _ := podsOf(t, c); len(live) != 0 {
 		t.Errorf("%d pods were made though controllers are refused", len(live))
 	}
 	if err := c.Delete(context.Background(), get(t, c, "", "stop", &admissionv1.ValidatingAdmissionPolicyBinding{})); err != nil {

@@ -3,7 +3,6 @@ package memory
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -35,6 +34,11 @@ var (
 	admission       = schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicy"}
 	bindings        = schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicyBinding"}
 )
+
+// immortal is true of the namespaces that can't be deleted.
+func immortal(gk schema.GroupKind, name string) bool {
+	return gk == namespaces && (name == "default" || name == "kube-system" || name == "kube-public")
+}
 
 // valid checks the rules that a wrong engine would break: what must be there, and
 // what can't change once it is. Old is nil for a creation.
@@ -189,12 +193,11 @@ func (c *Cluster) validService(s, old *corev1.Service) field.ErrorList {
 	return nil
 }
 
-// allocate gives a Service the address and ports that it has none of yet, and
-// makes a new definition's kind known.
-func (c *Cluster) allocate(obj Object) error {
+// allocate gives a Service the address and ports that it has none of yet.
+func (c *Cluster) allocate(obj Object) {
 	s, ok := obj.(*corev1.Service)
 	if !ok || s.Spec.Type == corev1.ServiceTypeExternalName {
-		return nil
+		return
 	}
 	if s.Spec.ClusterIP == "" {
 		s.Spec.ClusterIP = c.networks.service()
@@ -211,7 +214,6 @@ func (c *Cluster) allocate(obj Object) error {
 			s.Spec.Ports[i].NodePort = c.networks.nodePort
 		}
 	}
-	return nil
 }
 
 // addresses gives out the cluster's addresses. They are taken in turn, so that
@@ -284,8 +286,3 @@ func (a *addresses) release(obj Object) {
 		}
 	}
 }
-
-// furnished are the names of namespaces that can't be deleted.
-var furnished = []string{"kube-system", "default", "kube-public", "kube-node-lease"}
-
-func lasting(key string) bool { return slices.Contains(furnished, key) }

@@ -228,11 +228,10 @@ func (c *Cluster) wakeServices(old, new Object, now time.Time) {
 	pod := cmp.Or(is, was)
 	for _, r := range c.tables[services].in(pod.Namespace) {
 		selector := r.obj.(*corev1.Service).Spec.Selector
-		if len(selector) == 0 || !(was != nil && selects(selector, was.Labels) || is != nil && selects(selector, is.Labels)) {
-			continue
+		if len(selector) > 0 && (was != nil && selects(selector, was.Labels) || is != nil && selects(selector, is.Labels)) {
+			delay := c.between(200*time.Millisecond, 3*time.Second, "slices", r.key.String(), pod.Name, pod.ResourceVersion)
+			c.queue.push(job{sliceController, services, r.key}, now.Add(delay))
 		}
-		delay := c.between(200*time.Millisecond, 3*time.Second, "slices", r.key.String(), pod.Name, pod.ResourceVersion)
-		c.queue.push(job{sliceController, services, r.key}, now.Add(delay))
 	}
 }
 
