@@ -2,6 +2,7 @@ package dns
 
 import (
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -62,9 +63,9 @@ func (a *authority) verified(w dns.ResponseWriter, request, reply *dns.Msg) bool
 	switch {
 	case err == nil && a.keys[dns.CanonicalName(signed.Hdr.Name)].Algorithm == dns.CanonicalName(signed.Algorithm):
 		return true
-	case err == nil || err == dns.ErrSecret || err == dns.ErrKeyAlg:
+	case err == nil || errors.Is(err, dns.ErrSecret) || errors.Is(err, dns.ErrKeyAlg):
 		code = dns.RcodeBadKey
-	case err == dns.ErrTime:
+	case errors.Is(err, dns.ErrTime):
 		code = dns.RcodeBadTime
 	default:
 		code = dns.RcodeBadSig

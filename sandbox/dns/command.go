@@ -71,12 +71,13 @@ func run(ctx context.Context, command *cobra.Command, config Config, dir, inspec
 		return err
 	}
 	if inspect != "" {
-		listener, err := net.Listen("tcp", inspect)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", inspect)
 		if err != nil {
 			return fmt.Errorf("listen for --inspect: %w", err)
 		}
-		defer listener.Close()
-		go http.Serve(listener, service.Handler())
+		server := &http.Server{Handler: service.Handler()}
+		defer func() { _ = server.Close() }()
+		go func() { _ = server.Serve(listener) }()
 	}
 	log.Info("names are served", "zones", len(config.Zones), "resolvers", len(config.Resolvers))
 	fmt.Fprintln(command.OutOrStdout(), "ready")

@@ -232,7 +232,7 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }() // there is nothing to remove after the rename
 	defer file.Close()
 	buffer := bufio.NewWriter(file)
 	if err := write(buffer); err != nil {

@@ -25,6 +25,13 @@ func openTestZone(t *testing.T, dir string) *heldZone {
 	return z
 }
 
+func closeZone(t *testing.T, z *heldZone) {
+	t.Helper()
+	if err := z.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func insert(t *testing.T, z *heldZone, line string) {
 	t.Helper()
 	message := new(dns.Msg)
@@ -41,14 +48,14 @@ func TestJournalBringsTheZoneBack(t *testing.T) {
 	insert(t, z, `a.live.demo.test. 5 IN TXT "one; \"two\"" "three"`)
 	insert(t, z, "b.live.demo.test. 5 IN A 10.0.0.1")
 	insert(t, z, `c.live.demo.test. 5 IN TYPE65400 \# 2 abcd`)
-	z.close()
+	closeZone(t, z)
 	want := zoneText(z.newest)
 	for range 2 { // from the journal, and from the snapshot that the start made of it
 		again := openTestZone(t, dir)
 		if got := zoneText(again.newest); got != want || again.newest.soa().Serial != 4 || again.newest.number != 3 {
 			t.Fatalf("serial %d, change %d, zone:\n%s\nwant:\n%s", again.newest.soa().Serial, again.newest.number, got, want)
 		}
-		again.close()
+		closeZone(t, again)
 	}
 }
 
@@ -58,7 +65,7 @@ func TestTornLineIsDroppedAndDamageIsNot(t *testing.T) {
 	insert(t, z, "a.live.demo.test. 5 IN A 10.0.0.1")
 	kept := zoneText(z.newest)
 	insert(t, z, "b.live.demo.test. 5 IN A 10.0.0.2")
-	z.close()
+	closeZone(t, z)
 	path := filepath.Join(dir, "old.journal")
 	whole, err := os.ReadFile(path)
 	if err != nil {
@@ -77,7 +84,7 @@ func TestTornLineIsDroppedAndDamageIsNot(t *testing.T) {
 		if got := zoneText(again.newest); got != kept {
 			t.Fatalf("cut at byte %d:\n%s\nwant:\n%s", end, got, kept)
 		}
-		again.close()
+		closeZone(t, again)
 		if err := os.WriteFile(filepath.Join(dir, "old.zone"), snapshot, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -112,13 +119,13 @@ func TestOldJournalBesideANewSnapshotIsSkipped(t *testing.T) {
 	if err := z.journal.compact(z.newest); err != nil {
 		t.Fatal(err)
 	}
-	z.close()
+	closeZone(t, z)
 	// Killed after the snapshot was renamed and before the journal was begun anew:
 	if err := os.WriteFile(filepath.Join(dir, "old.journal"), journal, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	again := openTestZone(t, dir)
-	defer again.close()
+	defer closeZone(t, again)
 	if got := zoneText(again.newest); got != want {
 		t.Errorf("%s\nwant:\n%s", got, want)
 	}
@@ -135,9 +142,9 @@ func TestCompaction(t *testing.T) {
 		t.Errorf("%d lines since the snapshot, want 2", z.journal.held)
 	}
 	want := zoneText(z.newest)
-	z.close()
+	closeZone(t, z)
 	again := openTestZone(t, dir)
-	defer again.close()
+	defer closeZone(t, again)
 	if got := zoneText(again.newest); got != want {
 		t.Errorf("%s\nwant:\n%s", got, want)
 	}
@@ -168,7 +175,7 @@ func TestKillLosesNoAcknowledgedUpdate(t *testing.T) {
 	}
 	acknowledged := 0
 	for round := range 3 {
-		server := exec.Command(os.Args[0], "-test.run=^TestKilledServer$")
+		server := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledServer$")
 		server.Env = append(os.Environ(), "DNS_TEST_DIR="+dir)
 		out, err := server.StdoutPipe()
 		if err != nil {
@@ -189,7 +196,7 @@ func TestKillLosesNoAcknowledgedUpdate(t *testing.T) {
 				t.Fatalf("round %d: update %d of %d is lost: %v, %v", round, i, acknowledged, reply, err)
 			}
 		}
-		kill := time.AfterFunc(100*time.Millisecond, func() { server.Process.Kill() })
+		kill := time.AfterFunc(100*time.Millisecond, func() { _ = server.Process.Kill() })
 		for {
 			update := new(dns.Msg)
 			update.SetUpdate("live.demo.test.")
@@ -205,8 +212,8 @@ func TestKillLosesNoAcknowledgedUpdate(t *testing.T) {
 			acknowledged++
 		}
 		kill.Stop()
-		server.Process.Kill()
-		server.Wait()
+		_ = server.Process.Kill()
+		_ = server.Wait()
 	}
 	if acknowledged == 0 {
 		t.Error("no update was acknowledged")

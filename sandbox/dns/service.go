@@ -104,13 +104,13 @@ func (s *Service) authority(server netip.Addr) *authority {
 // listen answers on UDP and TCP. Both sockets are open when it returns.
 func (s *Service) listen(server netip.Addr, handler dns.Handler) error {
 	at := address.HostPort(server, int(s.config.Port))
-	packets, err := net.ListenPacket("udp", at)
+	packets, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", at)
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", server, err)
 	}
-	streams, err := net.Listen("tcp", at)
+	streams, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
 	if err != nil {
-		packets.Close()
+		_ = packets.Close()
 		return fmt.Errorf("listen for %s: %w", server, err)
 	}
 	for _, socket := range []*dns.Server{{PacketConn: packets}, {Listener: streams}} {

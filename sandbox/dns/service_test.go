@@ -42,7 +42,7 @@ func startExample(t *testing.T, dir string) (*Service, func(server string) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { service.Close() })
+	t.Cleanup(func() { _ = service.Close() })
 	return service, at
 }
 
@@ -181,11 +181,22 @@ func TestAnswerTooLargeForADatagramComesOverTCP(t *testing.T) {
 	deadline := time.Now().Add(5 * time.Second)
 	for len(reply.Answer) != 200 && time.Now().Before(deadline) { // until the secondary has it
 		reply, _, err = client.Exchange(query.Copy(), at("4"))
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	reply, _, err = client.Exchange(query.Copy(), at("11")) // the resolver goes on to TCP by itself
 	if err != nil || len(reply.Answer) != 200 {
 		t.Errorf("by way of a resolver: %d records, %v", len(reply.Answer), err)
 	}
+}
+
+func fetch(t *testing.T, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(request)
 }
 
 func TestCountsTellClientsApart(t *testing.T) {
@@ -199,7 +210,7 @@ func TestCountsTellClientsApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	response, err := http.Get(inspect.URL + "/counts")
+	response, err := fetch(t, inspect.URL+"/counts")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +239,7 @@ func TestCountsTellClientsApart(t *testing.T) {
 		"/zones": `"old"`, "/zones/old": "api.live.demo.test.\t20\tIN\tA\t10.1.0.1", "/healthz": "ok",
 		"/caches/" + service.config.Resolvers[2].Address.String(): "api.live.demo.test.\tA\t",
 	} {
-		response, err := http.Get(inspect.URL + path)
+		response, err := fetch(t, inspect.URL+path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"crossfade.dev/sandbox/delay"
 )
 
-// A held zone is one copy of a zone: its newest version, the journal that keeps
+// A heldZone is one copy of a zone: its newest version, the journal that keeps
 // it, and what each of its servers shows of it.
 type heldZone struct {
 	Zone

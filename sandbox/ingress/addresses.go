@@ -21,7 +21,7 @@ const (
 
 var errNoAddress = errors.New("every address of the cluster's load balancers is taken")
 
-// Addresses gives each LoadBalancer Service an address and keeps that across
+// addresses gives each LoadBalancer Service an address and keeps that across
 // restarts. It is safe for concurrent use.
 type addresses struct {
 	cluster int

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +18,10 @@ import (
 	"crossfade.dev/sandbox/delay"
 )
 
-// binary is `make build`'s; without it, tests that need an API server are skipped.
-const binary = "../../bin/sandbox"
-
 // An apiServer is a real one, of a small control plane.
 type apiServer struct {
 	t       *testing.T
+	binary  string
 	number  string
 	dir     string
 	command *exec.Cmd
@@ -30,13 +29,17 @@ type apiServer struct {
 
 func startAPIServer(t *testing.T, number string) *apiServer {
 	t.Helper()
+	binary := os.Getenv("CROSSFADE_SANDBOX")
+	if binary == "" {
+		binary = "../../bin/sandbox"
+	}
 	if _, err := os.Stat(binary); err != nil {
 		t.Skip("no bin/sandbox: run make build")
 	}
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	a := &apiServer{t: t, number: number, dir: t.TempDir()}
+	a := &apiServer{t: t, binary: binary, number: number, dir: t.TempDir()}
 	a.start()
 	t.Cleanup(a.kill)
 	return a
@@ -44,7 +47,7 @@ func startAPIServer(t *testing.T, number string) *apiServer {
 
 func (a *apiServer) start() {
 	a.t.Helper()
-	a.command = exec.Command(binary, "control", "--cluster", a.number, "--dir", a.dir, "--small")
+	a.command = exec.CommandContext(context.Background(), a.binary, "control", "--cluster", a.number, "--dir", a.dir, "--small")
 	a.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := a.command.StdoutPipe()
 	if err != nil {
@@ -60,8 +63,8 @@ func (a *apiServer) start() {
 }
 
 func (a *apiServer) kill() {
-	a.command.Process.Kill()
-	a.command.Wait()
+	_ = a.command.Process.Kill()
+	_ = a.command.Wait()
 }
 
 func (a *apiServer) kubeconfig() string { return filepath.Join(a.dir, "kubeconfig") }

@@ -24,8 +24,8 @@ const (
 	listenAgain = time.Second
 )
 
-// Balancers give each Service of type LoadBalancer without a class an address of
-// its own, and forward its TCP ports. They are safe for concurrent use.
+// balancers gives each Service of type LoadBalancer without a class an address of
+// its own, and forwards its TCP ports. It is safe for concurrent use.
 type balancers struct {
 	directory *directory
 	addresses *addresses
@@ -133,7 +133,7 @@ func (b *balancers) listen(name string, held *balancer) {
 			continue
 		}
 		text := strconv.Itoa(int(port.Port))
-		listener, err := net.Listen("tcp", address.HostPort(held.ip, int(port.Port)))
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address.HostPort(held.ip, int(port.Port)))
 		if err != nil {
 			b.log.Error("port of a load balancer is not served", "service", name, "error", err)
 			b.listenLater(name, held)

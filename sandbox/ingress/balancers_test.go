@@ -69,12 +69,12 @@ func (c *cluster) echo() *pod {
 
 func (c *cluster) dialBalancer(ip netip.Addr) *net.TCPConn {
 	c.t.Helper()
-	conn, err := net.Dial("tcp", c.at(int(ip.As4()[3]), 80))
+	conn, err := connectTo(c.at(int(ip.As4()[3]), 80))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn.(*net.TCPConn)
 }
 
@@ -111,7 +111,9 @@ func TestLoadBalancerForwardsAndKeepsWhatIsOpen(t *testing.T) {
 		t.Errorf("new connection: %q", got)
 	}
 
-	conn.CloseWrite()
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
 	rest, err := io.ReadAll(conn)
 	if err != nil || string(rest) != a.ip.String()+": goodbye\n" {
 		t.Errorf("after the client's half-close: %q, %v", rest, err)
@@ -122,10 +124,10 @@ func TestConnectionWithoutAPodIsReset(t *testing.T) {
 	c := startCluster(t)
 	c.service("chat", "tcp", loadBalancer)
 	ip := c.addressOf("chat")
-	conn, err := net.Dial("tcp", c.at(int(ip.As4()[3]), 80))
+	conn, err := connectTo(c.at(int(ip.As4()[3]), 80))
 	if err == nil {
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -179,7 +181,7 @@ func TestAddressesAreGivenKeptAndFreed(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "nothing listens for the Service that went", func() bool {
-		conn, err := net.Dial("tcp", c.at(int(one.As4()[3]), 80))
+		conn, err := connectTo(c.at(int(one.As4()[3]), 80))
 		if err == nil {
 			conn.Close()
 		}

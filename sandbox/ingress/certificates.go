@@ -24,7 +24,7 @@ import (
 // selfSignedLife is how long the ingress's own certificates are valid.
 const selfSignedLife = 365 * 24 * time.Hour
 
-// Certificates presents, for each host of an Ingress, the Secret that the Ingress
+// certificates presents, for each host of an Ingress, the Secret that the Ingress
 // names, or else a certificate of the ingress's own authority. It is safe for
 // concurrent use.
 type certificates struct {

@@ -81,7 +81,7 @@ func (c *cluster) start(dir string, change ...func(*Options)) {
 	go func() { c.ended <- edge.serve(ctx) }()
 	c.t.Cleanup(c.end)
 	eventually(c.t, "the ingress listens", func() bool {
-		conn, err := net.Dial("tcp", c.at(1, 443))
+		conn, err := connectTo(c.at(1, 443))
 		if err == nil {
 			conn.Close()
 		}
@@ -103,13 +103,22 @@ func (c *cluster) end() {
 	}
 }
 
+func connectTo(at string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(context.Background(), "tcp", at)
+}
+
+func serve(t testing.TB, server *http.Server, listener net.Listener) {
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+}
+
 func freeCluster(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		number := 40 + rand.IntN(60)
-		listener, err := net.Listen("tcp", address.HostPort(ingressAddress(number), 80))
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address.HostPort(ingressAddress(number), 80))
 		if err == nil {
-			listener.Close()
+			_ = listener.Close()
 			return number
 		}
 	}
@@ -158,8 +167,7 @@ func (c *cluster) pod(handler http.HandlerFunc) *pod {
 		p.arrived.Add(1)
 		handler(w, r)
 	})}
-	go p.server.Serve(p.listen(c.t))
-	c.t.Cleanup(func() { p.server.Close() })
+	serve(c.t, p.server, p.listen(c.t))
 	return p
 }
 
@@ -180,11 +188,11 @@ func (c *cluster) bare() *pod {
 
 func (p *pod) listen(t testing.TB) net.Listener {
 	t.Helper()
-	listener, err := net.Listen("tcp", address.HostPort(p.ip, p.port))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address.HostPort(p.ip, p.port))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	return listener
 }
 
@@ -326,7 +334,11 @@ func (c *cluster) browser(change ...func(*http.Transport)) *http.Client {
 
 // get returns status and body.
 func get(client *http.Client, url string) (int, string, error) {
-	response, err := client.Get(url)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, "", err
 	}

@@ -266,7 +266,7 @@ func (e *edge) serve(ctx context.Context) error {
 	}
 	secure, err := listen(ctx, address.HostPort(at, 443))
 	if err != nil {
-		plain.Close()
+		_ = plain.Close()
 		return fmt.Errorf("listen for Ingresses: %w", err)
 	}
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -304,7 +304,7 @@ func listen(ctx context.Context, at string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, listenLimit)
 	defer cancel()
 	for {
-		listener, err := net.Listen("tcp", at)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			return listener, err
 		}
@@ -340,7 +340,7 @@ func (e *edge) server(base context.Context) *http.Server {
 }
 
 func (e *edge) serveMetrics() (stop func(), err error) {
-	listener, err := net.Listen("tcp", e.Metrics)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", e.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("listen for --metrics: %w", err)
 	}
@@ -349,8 +349,8 @@ func (e *edge) serveMetrics() (stop func(), err error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /routes", e.showRoutes)
 	server := &http.Server{Handler: mux}
-	go server.Serve(listener)
-	return func() { server.Close() }, nil
+	go func() { _ = server.Serve(listener) }()
+	return func() { _ = server.Close() }, nil
 }
 
 // showRoutes lists where each rule leads now, for a person.

@@ -59,7 +59,7 @@ func TestNothingThatReachedAPodIsSentAgain(t *testing.T) {
 					return
 				}
 				conn, _, _ := w.(http.Hijacker).Hijack()
-				conn.(*net.TCPConn).SetLinger(0)
+				_ = conn.(*net.TCPConn).SetLinger(0)
 				conn.Close()
 			}
 			a, b := c.pod(fragile), c.pod(fragile)
@@ -71,7 +71,7 @@ func TestNothingThatReachedAPodIsSentAgain(t *testing.T) {
 				}
 			}
 			before := a.arrived.Load() + b.arrived.Load()
-			request, err := http.NewRequest(test.method, "http://web.test/", strings.NewReader(test.body))
+			request, err := http.NewRequestWithContext(t.Context(), test.method, "http://web.test/", strings.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestAPodThatTakesNoConnectionIsPassedOver(t *testing.T) {
 	there, away := c.pod(nil), c.bare()
 	c.web(there, away)
 	for range 10 {
-		request, _ := http.NewRequest("POST", "http://web.test/", strings.NewReader("data"))
+		request, _ := http.NewRequestWithContext(t.Context(), "POST", "http://web.test/", strings.NewReader("data"))
 		response, err := c.browser().Do(request)
 		if err != nil || response.StatusCode != 200 {
 			t.Fatalf("%v, %v", response, err)
@@ -146,17 +146,21 @@ func TestWebSocketIsPassedThrough(t *testing.T) {
 			fmt.Fprintf(conn, "echo %s", line)
 		}
 	}))
-	conn, err := net.Dial("tcp", c.at(1, 80))
+	conn, err := connectTo(c.at(1, 80))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(conn, "GET /chat HTTP/1.1\r\nHost: web.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
-	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%v, %v", response, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v", response)
 	}
 	for _, word := range []string{"one", "two"} {
 		fmt.Fprintln(conn, word)
@@ -185,7 +189,7 @@ func TestHTTP2OnBothSides(t *testing.T) {
 		"https": func(transport *http.Transport) { transport.ForceAttemptHTTP2 = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			request, _ := http.NewRequest("POST", name+"://web.test/", strings.NewReader("call"))
+			request, _ := http.NewRequestWithContext(t.Context(), "POST", name+"://web.test/", strings.NewReader("call"))
 			request.Header.Set("Te", "trailers")
 			response, err := c.browser(change).Do(request)
 			if err != nil {
@@ -210,7 +214,7 @@ func TestStreamsAreFlushed(t *testing.T) {
 			<-step
 		}
 	}))
-	response, err := c.browser().Get("http://web.test/")
+	response, err := fetch(t, c.browser(), "http://web.test/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,13 +257,13 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	<-arrived
 	c.stop()
 	eventually(t, "the ingress drains", func() bool { return c.edge.proxy.draining.Load() })
-	response, err := client.Get("http://web.test/")
+	response, err := fetch(t, client, "http://web.test/")
 	if err != nil || !response.Close {
 		t.Fatalf("while it drains: %v, %v; want an answer with Connection: close", response, err)
 	}
 	response.Body.Close()
 	eventually(t, "no connection is accepted", func() bool {
-		conn, err := net.Dial("tcp", c.at(1, 80))
+		conn, err := connectTo(c.at(1, 80))
 		if err == nil {
 			conn.Close()
 		}
@@ -288,10 +292,10 @@ func TestSecretAndOwnCertificates(t *testing.T) {
 		i.Spec.TLS = []netv1.IngressTLS{{Hosts: []string{"secure.test"}, SecretName: "pair"}}
 	})
 	serial := func(host string) string {
-		response, err := c.browser(func(transport *http.Transport) {
+		response, err := fetch(t, c.browser(func(transport *http.Transport) {
 			transport.TLSClientConfig.InsecureSkipVerify = false
 			transport.TLSClientConfig.RootCAs = poolOf(t, c.edge.certificates.own)
-		}).Get("https://" + host + "/")
+		}), "https://"+host+"/")
 		if err != nil {
 			return err.Error()
 		}

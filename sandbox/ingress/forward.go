@@ -51,14 +51,14 @@ func (f *forwarder) accept() {
 func (f *forwarder) serve(client *countedConn) {
 	f.track(client, true)
 	defer f.track(client, false)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	pod, e, err := f.connect(client.RemoteAddr())
 	if err != nil {
 		f.log.Warn("connection found no pod", "service", f.backend.key.service, "port", f.backend.key.port, "error", err)
-		client.SetLinger(0) // a reset, as kube-proxy's reject: not a clean end
+		_ = client.SetLinger(0) // a reset, as kube-proxy's reject: not a clean end
 		return
 	}
-	defer pod.Close()
+	defer func() { _ = pod.Close() }()
 	defer e.active.Add(-1)
 	join(client.TCPConn, pod)
 }
@@ -94,17 +94,21 @@ func join(a, b *net.TCPConn) {
 	pass := func(to, from *net.TCPConn) {
 		if _, err := io.Copy(to, from); err != nil {
 			// One of them was reset: so is the other.
-			to.SetLinger(0)
-			to.Close()
-			from.SetLinger(0)
-			from.Close()
+			reset(to)
+			reset(from)
 			return
 		}
-		to.CloseWrite()
+		_ = to.CloseWrite()
 	}
 	both.Go(func() { pass(a, b) })
 	both.Go(func() { pass(b, a) })
 	both.Wait()
+}
+
+// reset ends a connection so that the other side knows that it was cut.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
 }
 
 func (f *forwarder) track(conn net.Conn, open bool) {
@@ -120,7 +124,7 @@ func (f *forwarder) track(conn net.Conn, open bool) {
 // stop accepts no more connections, waits for the open ones until ctx ends, and
 // then cuts them.
 func (f *forwarder) stop(ctx context.Context) {
-	f.listener.Close()
+	_ = f.listener.Close()
 	done := make(chan struct{})
 	go func() {
 		f.running.Wait()

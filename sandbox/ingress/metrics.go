@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics are what the ingress tells of itself. Label host is that of the rule that
+// metrics is what the ingress tells of itself. Label host is that of the rule that
 // matched ("_" if none did); class is 2xx to 5xx, "gone" if the client left before
 // an answer, "aborted" if the answer broke off.
 type metrics struct {

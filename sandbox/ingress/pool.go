@@ -145,7 +145,7 @@ func (p *pool) send(request *http.Request) (response *http.Response, sent bool, 
 	response, err = conn.RoundTrip(request)
 	if err != nil {
 		wrote := conn.socket.written.Load() != before || conn.multi
-		conn.Close()
+		_ = conn.Close()
 		return nil, wrote || body.touched(), err
 	}
 	if timeout, announced := announcedTimeout(response); announced {
@@ -183,7 +183,7 @@ func (p *pool) pick() *upstream {
 		if now.Sub(conn.since) < conn.life {
 			return conn
 		}
-		go conn.Close()
+		go func() { _ = conn.Close() }()
 	}
 	for len(p.shared) > 0 {
 		conn := p.shared[0]
@@ -207,7 +207,7 @@ func (p *pool) open(ctx context.Context) (*upstream, error) {
 	conn := &upstream{ClientConn: client, socket: socket.Load(), life: idleLife}
 	conn.multi = client.Available() > 1
 	if err := client.Reserve(); err != nil {
-		client.Close()
+		_ = client.Close()
 		return nil, err
 	}
 	p.opened()
@@ -244,7 +244,7 @@ func (p *pool) changed(conn *upstream) {
 	}
 	p.mu.Unlock()
 	if surplus {
-		go conn.Close() // Close runs this hook again
+		go func() { _ = conn.Close() }() // Close runs this hook again
 	}
 }
 
@@ -289,7 +289,7 @@ func (p *pool) expire(now time.Time) {
 	p.idle, p.shared = idle, shared
 	p.mu.Unlock()
 	for _, conn := range old {
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 
@@ -313,7 +313,7 @@ func (p *pool) retire() {
 	p.idle, p.shared = nil, busy
 	p.mu.Unlock()
 	for _, conn := range idle {
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 

@@ -18,6 +18,14 @@ import (
 	netv1 "k8s.io/api/networking/v1"
 )
 
+func fetch(t *testing.T, client *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(request)
+}
+
 func TestForwardedHeaders(t *testing.T) {
 	c := startCluster(t)
 	c.web(c.pod(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +35,7 @@ func TestForwardedHeaders(t *testing.T) {
 		fmt.Fprintf(w, "host=%s uri=%s id=%t", r.Host, r.RequestURI, r.Header.Get("X-Request-Id") != "")
 	}))
 	for scheme, port := range map[string]string{"http": "80", "https": "443"} {
-		request, _ := http.NewRequest("GET", scheme+"://web.test/a%2Fb;c?q=1;2&r=%zz", nil)
+		request, _ := http.NewRequestWithContext(t.Context(), "GET", scheme+"://web.test/a%2Fb;c?q=1;2&r=%zz", nil)
 		request.Header.Set("X-Forwarded-For", "6.6.6.6")
 		request.Header.Set("X-Forwarded-Proto", "gopher")
 		request.Header.Set("X-Custom", "kept")
@@ -74,8 +82,7 @@ func TestConnectionsToPodsAreKeptAndEnd(t *testing.T) {
 					}
 				}),
 			}
-			go server.Serve(p.listen(t))
-			t.Cleanup(func() { server.Close() })
+			serve(t, server, p.listen(t))
 			c.web(p)
 			client := c.browser()
 			for range 2 {
@@ -206,7 +213,7 @@ func TestBrokenAnswerIsBrokenForTheClientToo(t *testing.T) {
 // metrics is what /metrics says.
 func (c *cluster) metrics() string {
 	recorder := httptest.NewRecorder()
-	promhttp.HandlerFor(c.edge.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(c.edge.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequestWithContext(context.Background(), "GET", "/metrics", nil))
 	return recorder.Body.String()
 }
 
@@ -275,8 +282,8 @@ func TestPodsWithTLS(t *testing.T) {
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{own}},
 		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto, " ", r.TLS != nil) }),
 	}
-	go server.ServeTLS(p.listen(t), "", "")
-	t.Cleanup(func() { server.Close() })
+	go func() { _ = server.ServeTLS(p.listen(t), "", "") }()
+	t.Cleanup(func() { _ = server.Close() })
 	c.service("web", "any")
 	c.slice("web-1", "web", "any", "x", readyPods(p)...)
 	for protocol, want := range map[string]string{"HTTPS": "HTTP/1.1 true", "GRPCS": "HTTP/2.0 true"} {
@@ -309,7 +316,7 @@ func TestBothSidesOfAStreamTalkInTurn(t *testing.T) {
 	c.ingress("web", "web.test", "web")
 	c.uses("web", p)
 	upload, writer := io.Pipe()
-	defer writer.Close()
+	defer func() { _ = writer.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, "POST", "https://web.test/", upload)

@@ -24,7 +24,7 @@ const (
 	writeAgain   = 500 * time.Millisecond
 )
 
-// Statuses write addresses into the status of Ingresses and Services.
+// statuses writes addresses into the status of Ingresses and Services.
 type statuses struct {
 	client kubernetes.Interface
 	queue  *queue
