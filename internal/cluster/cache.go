@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -28,6 +30,7 @@ import (
 // must be confirmed by the Cluster itself before anything follows from it.
 type Cache struct {
 	cache   cache.Cache
+	ears    *hearing
 	server  client.Reader
 	held    map[form]bool
 	changed chan struct{}
@@ -56,14 +59,15 @@ func (c *Cluster) StartCache(ctx context.Context) (*Cache, error) {
 		&corev1.Service{}: unsigned, &networkingv1.Ingress{}: unsigned,
 		&discoveryv1.EndpointSlice{}: unsigned, podMetadata: unsigned,
 	}
+	ears := newHearing(c.live.over(c.live.wire, c.live.config, 0).Transport)
 	inner, err := cache.New(c.live.config, cache.Options{
-		HTTPClient: c.live.over(c.live.wire, c.live.config, 0), Scheme: Scheme(), Mapper: c.live.mapper,
+		HTTPClient: &http.Client{Transport: ears}, Scheme: Scheme(), Mapper: c.live.mapper,
 		ByObject: kinds, ReaderFailOnMissingInformer: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache of %s: %w", c.live.config.Host, err)
 	}
-	k := &Cache{cache: inner, server: c.live, held: map[form]bool{}, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+	k := &Cache{cache: inner, ears: ears, server: c.live, held: map[form]bool{}, changed: make(chan struct{}, 1), ended: make(chan struct{})}
 	for obj := range kinds {
 		if err := k.hold(ctx, obj); err != nil {
 			return nil, err
@@ -114,6 +118,11 @@ func (k *Cache) signal() {
 // Changed receives once after any number of changes since it last did. It has one
 // receiver: who needs more of them passes the signal on.
 func (k *Cache) Changed() <-chan struct{} { return k.changed }
+
+// Deaf tells since when the cache may be missing changes, if it may be: since a
+// watch ended and until it was begun again. A connection that went dead without a
+// word is noticed after some seconds only.
+func (k *Cache) Deaf() (since time.Time, deaf bool) { return k.ears.deaf() }
 
 // Ended is closed when the cache has stopped, after its context ended.
 func (k *Cache) Ended() <-chan struct{} { return k.ended }

@@ -47,7 +47,8 @@ type FenceOptions struct {
 // a Lease there; whoever holds it may write for as long as the lease lasts, counted
 // on its own clock from before the renewal was sent. Another engine takes the lease
 // over only after it saw it unchanged for a whole duration on its own clock, which
-// is later. Methods may be called from several goroutines at once.
+// is later. Who deletes a Lease that is held takes the fence down until its holder
+// notices. Methods may be called from several goroutines at once.
 type Fence struct {
 	api API
 	o   FenceOptions

@@ -224,6 +224,15 @@ func testCutLine(t *testing.T, c *cluster.Cluster, l *line) {
 	if err := c.Create(t.Context(), cm); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	k, err := c.StartCache(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); <-k.Ended() }()
+	if since, deaf := k.Deaf(); deaf {
+		t.Errorf("a new cache is deaf since %s", since)
+	}
 	l.cut()
 	began := time.Now()
 	cm.Data = map[string]string{"a": "b"}
@@ -234,6 +243,9 @@ func testCutLine(t *testing.T, c *cluster.Cluster, l *line) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(cm), cm.DeepCopy()); err == nil || time.Since(began) > 6*time.Second {
 		t.Errorf("a read over a cut line: %v after %s, want an error within 5 s", err, time.Since(began))
 	}
+	if !poll(10*time.Second, func() bool { _, deaf := k.Deaf(); return deaf }) {
+		t.Error("the cache does not know that the line is cut")
+	}
 	l.mend()
 	if !poll(10*time.Second, func() bool { return c.Get(t.Context(), client.ObjectKeyFromObject(cm), cm) == nil }) {
 		t.Fatal("no read succeeds within 10 s after the line was mended")
@@ -241,6 +253,9 @@ func testCutLine(t *testing.T, c *cluster.Cluster, l *line) {
 	cm.Data = map[string]string{"a": "c"}
 	if err := c.Update(t.Context(), cm); err != nil {
 		t.Errorf("an update after the line was mended: %v", err)
+	}
+	if !poll(40*time.Second, func() bool { _, deaf := k.Deaf(); return !deaf }) {
+		t.Error("the cache is still deaf 40 s after the line was mended")
 	}
 }
 
