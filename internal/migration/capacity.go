@@ -1,0 +1,207 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/plan"
+)
+
+// A goal says what either side of a workload is to run in the end.
+type goal func(wanted int32) plan.Scale
+
+// split is the goal of a share of percent in the target.
+func split(percent int32) goal {
+	return func(wanted int32) plan.Scale { return plan.Split(wanted, percent) }
+}
+
+// warm is the goal of a few pods that stand by in the target.
+func warm(s v1.Shift) goal {
+	return func(wanted int32) plan.Scale { return plan.Warm(wanted, s.Warm, s.MaxTotalPercent) }
+}
+
+// carry brings every moving workload one step nearer to its goal. It reports Done
+// when all of them stand there. What each side is told is in the ledger before it
+// is told.
+func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error) {
+	book, err := e.openStandings(ctx, v)
+	if err != nil {
+		return Progress{}, err
+	}
+	loads := e.weigh(v, book, to)
+	var steps []step
+	behind := 0
+	for _, l := range loads {
+		next, level := plan.NextScale(l.balance)
+		if !level {
+			behind++
+		}
+		s := step{load: l, next: next, floors: book.floors(v, l, next)}
+		if s.changes() {
+			steps = append(steps, s)
+			book.tell(s, e.Clock.Now())
+		}
+	}
+	v.m.Status.Capacity = percentOf(loads)
+	if err := book.save(ctx, v); err != nil {
+		return Progress{}, err
+	}
+	if err := each(e.Workers, steps, func(s step) error { return v.rescale(ctx, s) }); err != nil {
+		return Progress{}, err
+	}
+	if behind > 0 {
+		return lagging(loads, behind), nil
+	}
+	return Done(), nil
+}
+
+// A load is one moving workload as both sides hold it.
+type load struct {
+	workload       plan.Workload
+	source, target *appsv1.Deployment
+	balance        plan.Balance
+}
+
+func (l load) told() plan.Scale {
+	return plan.Scale{Source: l.balance.Source.Spec, Target: l.balance.Target.Spec}
+}
+
+// A step tells both sides of a workload, and their autoscalers, what to run.
+type step struct {
+	load
+	next plan.Scale
+	// floors is the least that each side's autoscaler may go down to, 0 where there
+	// is none to be told.
+	floors plan.Scale
+}
+
+func (s step) changes() bool { return s.next != s.told() || s.floors != plan.Scale{} }
+
+// weigh gathers the balance of every workload that moves. A quarantined one is
+// led back to the source, whatever the goal is.
+func (e *Engine) weigh(v *visit, book *standings, to goal) []load {
+	var loads []load
+	for _, w := range v.estate.Workloads(plan.Moving) {
+		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
+		l := load{workload: w, source: v.source.deployments[key], target: v.target.deployments[key]}
+		if l.source == nil || l.target == nil {
+			continue // the mirror has not carried it yet, or its team deleted it
+		}
+		standing := book.observe(l, v.m.Status.Writer)
+		l.balance = plan.Balance{
+			Wanted: standing.Wanted, Goal: to(standing.Wanted), MaxTotalPercent: v.m.Spec.Shift.MaxTotalPercent,
+			Source: e.capacityOf(v, &v.source, l.source, w), Target: e.capacityOf(v, &v.target, l.target, w),
+		}
+		if standing.Quarantined {
+			l.balance.Goal = plan.Scale{Source: standing.Wanted}
+		}
+		loads = append(loads, l)
+	}
+	return loads
+}
+
+// capacityOf tells what a side's Deployment serves. Pods count as settled once
+// they have been ready, and bridged to the other side, for as long as the
+// migration asks.
+func (e *Engine) capacityOf(v *visit, s *site, d *appsv1.Deployment, w plan.Workload) plan.Capacity {
+	c := plan.Capacity{
+		Spec: ptr.Deref(d.Spec.Replicas, 1), Ready: d.Status.ReadyReplicas,
+		Current: d.Status.ObservedGeneration >= d.Generation,
+	}
+	wait := time.Duration(v.m.Spec.Shift.SettleSeconds) * time.Second
+	key := fmt.Sprintf("%s/%s/%s", v.m.UID, s.side, w.ID())
+	c.Settled = e.settling.observe(key, c.Ready, v.bridged(s, w), e.Clock.Now(), wait)
+	return c
+}
+
+// rescale tells both sides of one workload, autoscalers first, because they would
+// otherwise undo it.
+func (v *visit) rescale(ctx context.Context, s step) error {
+	for _, side := range []struct {
+		site        *site
+		have        *appsv1.Deployment
+		next, floor int32
+	}{
+		{&v.source, s.source, s.next.Source, s.floors.Source},
+		{&v.target, s.target, s.next.Target, s.floors.Target},
+	} {
+		if side.floor > 0 {
+			if err := setFloor(ctx, side.site, side.site.autoscaler(s.workload), side.floor); err != nil {
+				return err
+			}
+		}
+		if ptr.Deref(side.have.Spec.Replicas, 1) == side.next {
+			continue
+		}
+		if err := setReplicas(ctx, side.site, side.have, side.next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setReplicas(ctx context.Context, s *site, d *appsv1.Deployment, replicas int32) error {
+	told := d.DeepCopy()
+	told.Spec.Replicas = &replicas
+	patch := client.MergeFromWithOptions(d.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	err := s.api.Patch(ctx, told, patch, client.FieldOwner(cluster.FieldManager))
+	return wrap(fmt.Sprintf("scale Deployment %s/%s in %s to %d", d.Namespace, d.Name, s.name, replicas), err)
+}
+
+func setFloor(ctx context.Context, s *site, h *autoscalingv2.HorizontalPodAutoscaler, floor int32) error {
+	told := h.DeepCopy()
+	told.Spec.MinReplicas = &floor
+	patch := client.MergeFromWithOptions(h.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	err := s.api.Patch(ctx, told, patch, client.FieldOwner(cluster.FieldManager))
+	return wrap(fmt.Sprintf("lower HorizontalPodAutoscaler %s/%s in %s to %d", h.Namespace, h.Name, s.name, floor), err)
+}
+
+// autoscaler is the workload's autoscaler on one side, nil if it has none there.
+func (s *site) autoscaler(w plan.Workload) *autoscalingv2.HorizontalPodAutoscaler {
+	if w.Autoscaler == "" {
+		return nil
+	}
+	return s.autoscalers[client.ObjectKey{Namespace: w.Namespace, Name: w.Autoscaler}]
+}
+
+// lagging says which workload is behind, and why.
+func lagging(loads []load, behind int) Progress {
+	for _, l := range loads {
+		if _, level := plan.NextScale(l.balance); level {
+			continue
+		}
+		b := l.balance
+		p := Again(v1.CapacityMoving, "%d of %d workloads are on their way; %s: source %d of %d ready, target %d of %d ready",
+			behind, len(loads), l.workload.ID(), b.Source.Ready, b.Source.Spec, b.Target.Ready, b.Target.Spec)
+		return p
+	}
+	return Again(v1.CapacityMoving, "%d of %d workloads are on their way", behind, len(loads))
+}
+
+func percentOf(loads []load) int32 {
+	balances := make([]plan.Balance, len(loads))
+	for i, l := range loads {
+		balances[i] = l.balance
+	}
+	return plan.Percent(balances)
+}
+
+// each does something for every item, as many at once as the engine may, and
+// returns the first error once all have ended.
+func each[T any](workers int, items []T, do func(T) error) error {
+	var group errgroup.Group
+	group.SetLimit(max(1, workers))
+	for _, item := range items {
+		group.Go(func() error { return do(item) })
+	}
+	return group.Wait()
+}

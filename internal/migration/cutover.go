@@ -1,0 +1,85 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/zone"
+)
+
+// cutover leads the names to the target, step by step and in the zone that
+// resolvers still use; then the delegation, when that no longer changes an answer;
+// then the rest of the capacity. Clients that never ask again enter the source and
+// are answered over the bridge.
+func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
+	if v.m.Spec.DNS != nil && v.m.Status.Entry < 100 {
+		return e.enterNext(ctx, v)
+	}
+	if p, err := e.delegate(ctx, v, v1.Target); err != nil || p.outcome != done {
+		return p, err
+	}
+	if left, over := e.waited(v, "delegation", ttl(v.m)); !over {
+		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
+	}
+	p, err := e.carry(ctx, v, split(100))
+	if err != nil {
+		return Progress{}, err
+	}
+	if err := e.recordMoves(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
+	return e.judged(ctx, v, "moved", nil)
+}
+
+// enterNext leads the next share of the names to the target. The share counts as
+// reached, in status, when the old answers have run out and the judge has passed
+// what users then met.
+func (e *Engine) enterNext(ctx context.Context, v *visit) (Progress, error) {
+	steps := make([]int, len(v.m.Spec.DNS.Steps))
+	for i, s := range v.m.Spec.DNS.Steps {
+		steps[i] = int(s)
+	}
+	percent, more := zone.NextPercent(steps, int(v.m.Status.Entry))
+	if !more {
+		percent = 100
+	}
+	if p, err := e.enter(ctx, v, int32(percent)); err != nil || p.outcome != done {
+		return p, err
+	}
+	name := fmt.Sprintf("entry-%d", percent)
+	if left, over := e.waited(v, name, ttl(v.m)); !over {
+		return waiting(v1.OldTTLCached, left, fmt.Sprintf("%d %% of the names lead to the target; old answers may live", percent)), nil
+	}
+	p, err := e.judged(ctx, v, name, nil)
+	if err != nil || p.outcome != done {
+		return p, err
+	}
+	v.m.Status.Entry = int32(percent)
+	again := Again(v1.EntryMoving, "%d %% of the names lead to the target", percent)
+	again.Gates = p.Gates
+	return again, nil
+}
+
+// undoCutover brings capacity back to where Shift had left it, then every name in
+// both copies of the zone, then the delegation.
+func (e *Engine) undoCutover(ctx context.Context, v *visit) (Progress, error) {
+	p, err := e.carry(ctx, v, split(v.m.Spec.Shift.SharePercent))
+	if err != nil || p.outcome != done {
+		return p, err
+	}
+	if p, err := e.enter(ctx, v, 0); err != nil || p.outcome != done {
+		return p, err
+	}
+	v.m.Status.Entry = 0
+	if left, over := e.waited(v, "entry-back", ttl(v.m)); !over {
+		return waiting(v1.OldTTLCached, left, "every name leads to the source; old answers may live"), nil
+	}
+	if p, err := e.delegate(ctx, v, v1.Source); err != nil || p.outcome != done {
+		return p, err
+	}
+	if left, over := e.waited(v, "delegation-back", ttl(v.m)); !over {
+		return waiting(v1.DelegationMoving, left, "resolvers may still follow the new delegation"), nil
+	}
+	return Done(), nil
+}

@@ -1,0 +1,98 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	netv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/probe"
+)
+
+// A Judge tells what users would have noticed, from probes of its own.
+type Judge interface {
+	// Judge goes on asking these names on both sides, and returns its verdicts over
+	// what it has seen since a moment. It does not wait.
+	Judge(ctx context.Context, m *v1.Migration, names []probe.Name, since time.Time) ([]v1.Gate, error)
+}
+
+// judged is Done when the gates, and the judge's over everything since this part
+// of the stage was first asked about, have passed or are waived.
+func (e *Engine) judged(ctx context.Context, v *visit, part string, gates []v1.Gate) (Progress, error) {
+	since := v.moment("judged-"+part, e.Clock.Now())
+	verdicts, err := e.Judge.Judge(ctx, v.m, v.names(), since)
+	if err != nil {
+		return Progress{}, fmt.Errorf("judge: %w", err)
+	}
+	gates = slices.Concat(gates, verdicts, plan.QuarantineGates(v.m.Status.Apps.Quarantined, v.m.Spec.MaxQuarantined))
+	gates = plan.Waive(gates, v.m.Spec.Waivers, e.Clock.Now())
+	if p := Through(gates); p != nil {
+		return *p, nil
+	}
+	p := Done()
+	p.Gates = gates
+	return p, nil
+}
+
+// names are the public names of the estate, with the address of either side, for
+// as far as both are known.
+func (v *visit) names() []probe.Name {
+	var names []probe.Name
+	there := map[client.ObjectKey]*netv1.Ingress{}
+	for _, i := range v.target.ingresses {
+		there[client.ObjectKeyFromObject(i)] = i
+	}
+	for _, i := range v.source.ingresses {
+		twin := there[client.ObjectKeyFromObject(i)]
+		if twin == nil || ingressAddress(i) == "" || ingressAddress(twin) == "" {
+			continue
+		}
+		for _, rule := range i.Spec.Rules {
+			if rule.Host != "" && !strings.HasPrefix(rule.Host, "*") {
+				names = append(names, probe.Name{
+					Host: rule.Host, Path: firstPath(rule), Port: 80,
+					Source: ingressAddress(i), Target: ingressAddress(twin),
+				})
+			}
+		}
+	}
+	for key, svc := range v.source.services {
+		twin := v.target.services[key]
+		if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || twin == nil || balancerAddress(svc) == "" || balancerAddress(twin) == "" {
+			continue
+		}
+		if port, ok := webPort(svc); ok {
+			names = append(names, probe.Name{
+				Host: key.Name + "." + key.Namespace, Path: "/", Port: port,
+				Source: balancerAddress(svc), Target: balancerAddress(twin),
+			})
+		}
+	}
+	slices.SortFunc(names, func(a, b probe.Name) int { return strings.Compare(a.Host+a.Path, b.Host+b.Path) })
+	return names
+}
+
+func firstPath(rule netv1.IngressRule) string {
+	if rule.HTTP == nil || len(rule.HTTP.Paths) == 0 || rule.HTTP.Paths[0].Path == "" {
+		return "/"
+	}
+	return rule.HTTP.Paths[0].Path
+}
+
+// webPort is the Service's port that speaks HTTP in clear, by name, application
+// protocol or number.
+func webPort(s *corev1.Service) (int32, bool) {
+	for _, p := range s.Spec.Ports {
+		if p.Port == 80 || p.Port == 8080 || strings.HasPrefix(p.Name, "http") && p.Port != 443 {
+			return p.Port, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,47 @@
+package migration
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+var (
+	capacityGauge = gauge("capacity_ratio", "Part of the moving capacity that serves from the target, 0 to 1.")
+	entryGauge    = gauge("entry_ratio", "Part of the names that lead to the target, 0 to 1.")
+	lagGauge      = gauge("mirror_lag_seconds", "Age of the oldest write that the mirror has not confirmed; -1 if unknown.")
+	differGauge   = gauge("mirror_differing_objects", "Objects that the mirror has not brought level.")
+	heldGauge     = gauge("held", "1 while a gate of the stage under way does not pass.")
+	stageGauge    = gauge("stage", "Stage under way, 1 (Preflight) to 6 (Release).")
+)
+
+func gauge(name, help string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "crossfade", Name: name, Help: help}, []string{"migration"})
+	metrics.Registry.MustRegister(g)
+	return g
+}
+
+// observe shows the status of a migration as metrics.
+func observe(m *v1.Migration) {
+	capacityGauge.WithLabelValues(m.Name).Set(float64(m.Status.Capacity) / 100)
+	entryGauge.WithLabelValues(m.Name).Set(float64(m.Status.Entry) / 100)
+	differGauge.WithLabelValues(m.Name).Set(float64(m.Status.Mirror.Differing))
+	lag := float64(m.Status.Mirror.LagMillis) / 1000
+	if m.Status.Mirror.LagMillis < 0 {
+		lag = -1
+	}
+	lagGauge.WithLabelValues(m.Name).Set(lag)
+	held := 0.0
+	for _, g := range m.Status.Gates {
+		if g.Verdict != v1.Passed && g.Waived == "" {
+			held = 1
+		}
+	}
+	heldGauge.WithLabelValues(m.Name).Set(held)
+	for i, s := range v1.Stages {
+		if s == m.Status.Stage {
+			stageGauge.WithLabelValues(m.Name).Set(float64(i + 1))
+		}
+	}
+}

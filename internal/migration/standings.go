@@ -1,0 +1,154 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/ledger"
+	"crossfade.dev/internal/plan"
+)
+
+// Parts of the ledger that hold plan.Standing by workload: of its replicas, and of
+// the minimum of its autoscaler.
+const (
+	capacityPart = "capacity"
+	floorPart    = "floor"
+)
+
+// standings is what every workload is told, as the ledger keeps it.
+type standings struct {
+	replicas, minimum map[string]plan.Standing
+	saved             [2]map[string]plan.Standing
+}
+
+func (e *Engine) openStandings(ctx context.Context, v *visit) (*standings, error) {
+	replicas, err := ledger.Load[plan.Standing](ctx, v.ledger, v.m, v1.Intended, capacityPart)
+	if err != nil {
+		return nil, fmt.Errorf("read what workloads were told: %w", err)
+	}
+	minimum, err := ledger.Load[plan.Standing](ctx, v.ledger, v.m, v1.Intended, floorPart)
+	if err != nil {
+		return nil, fmt.Errorf("read what autoscalers were told: %w", err)
+	}
+	return &standings{replicas, minimum, [2]map[string]plan.Standing{maps.Clone(replicas), maps.Clone(minimum)}}, nil
+}
+
+// save makes durable what was told or observed, if anything was.
+func (b *standings) save(ctx context.Context, v *visit) error {
+	for i, part := range []struct {
+		name string
+		now  map[string]plan.Standing
+	}{{capacityPart, b.replicas}, {floorPart, b.minimum}} {
+		if maps.Equal(part.now, b.saved[i]) {
+			continue
+		}
+		if err := ledger.Save(ctx, v.ledger, v.m, v1.Intended, part.name, part.now); err != nil {
+			return fmt.Errorf("record what is intended: %w", err)
+		}
+	}
+	return nil
+}
+
+// observe takes up what teams changed meanwhile, and returns how the workload
+// stands.
+func (b *standings) observe(l load, writer v1.Side) plan.Standing {
+	id := l.workload.ID()
+	source, target := ptr.Deref(l.source.Spec.Replicas, 1), ptr.Deref(l.target.Spec.Replicas, 1)
+	standing, known := b.replicas[id]
+	if !known {
+		standing = plan.Stand(source, target)
+	}
+	standing = standing.Observe(writer, source, target, l.workload.Autoscaler != "")
+	b.replicas[id] = standing
+	return standing
+}
+
+// floors tells what each side's autoscaler must be told for the next step.
+func (b *standings) floors(v *visit, l load, next plan.Scale) (floors plan.Scale) {
+	source, target := v.source.autoscaler(l.workload), v.target.autoscaler(l.workload)
+	if source == nil || target == nil {
+		return plan.Scale{}
+	}
+	id := l.workload.ID()
+	have := plan.Scale{Source: ptr.Deref(source.Spec.MinReplicas, 1), Target: ptr.Deref(target.Spec.MinReplicas, 1)}
+	standing, known := b.minimum[id]
+	if !known {
+		standing = plan.Stand(have.Source, have.Target)
+	}
+	standing = standing.Observe(v.m.Status.Writer, have.Source, have.Target, false)
+	b.minimum[id] = standing
+
+	wanted := b.replicas[id].Wanted
+	if floor := plan.Floor(standing.Wanted, wanted, next.Source); next.Source > 0 && floor != have.Source {
+		floors.Source = floor
+	}
+	if floor := plan.Floor(standing.Wanted, wanted, next.Target); next.Target > 0 && floor != have.Target {
+		floors.Target = floor
+	}
+	return floors
+}
+
+// tell records a step before it is taken.
+func (b *standings) tell(s step, now time.Time) {
+	id := s.workload.ID()
+	standing := b.replicas[id]
+	if s.next.Target > s.balance.Target.Spec {
+		standing.Asked = now
+	}
+	standing.Source = standing.Source.Tell(s.balance.Source.Spec, s.next.Source)
+	standing.Target = standing.Target.Tell(s.balance.Target.Spec, s.next.Target)
+	b.replicas[id] = standing
+
+	floor := b.minimum[id]
+	if s.floors.Source > 0 {
+		floor.Source = floor.Source.Tell(floor.Source.Is, s.floors.Source)
+	}
+	if s.floors.Target > 0 {
+		floor.Target = floor.Target.Tell(floor.Target.Is, s.floors.Target)
+	}
+	if s.floors != (plan.Scale{}) {
+		b.minimum[id] = floor
+	}
+}
+
+// settling remembers since when pods have been ready and reachable. A restart
+// forgets it, which costs one more wait and nothing else.
+type settling struct {
+	mu   sync.Mutex
+	seen map[string]*settled
+}
+
+type settled struct {
+	count, pending int32
+	since          time.Time
+}
+
+// observe returns how many of the ready pods have been so, reachable, for wait.
+func (s *settling) observe(key string, ready int32, reachable bool, now time.Time, wait time.Duration) int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = map[string]*settled{}
+	}
+	x := s.seen[key]
+	if x == nil {
+		x = &settled{since: now}
+		s.seen[key] = x
+	}
+	switch {
+	case ready <= x.count:
+		x.count, x.pending = ready, ready
+	case ready != x.pending || !reachable:
+		x.pending, x.since = ready, now
+	}
+	if ready > x.count && reachable && now.Sub(x.since) >= wait {
+		x.count = ready
+	}
+	return x.count
+}
