@@ -155,6 +155,8 @@ func zoneGate(n NameFacts) v1.Gate {
 type FollowedFacts struct {
 	Synced             bool
 	Objects, Differing int
+	// Bridged is true once the bridge has been over every Service.
+	Bridged bool
 	// Behind is how many Services the bridge has not brought up to date.
 	Behind int
 	// Held, Drifted and Blocked say, for people, which objects the mirror does not
@@ -192,6 +194,8 @@ func bridgeGate(f FollowedFacts) v1.Gate {
 	switch {
 	case len(f.Blocked) > 0:
 		return held(GateBridge, v1.BridgeBlocked, list(f.Blocked), "every Service bridged")
+	case !f.Bridged:
+		return held(GateBridge, v1.BridgeBehind, "the bridge has not been over every Service", "every Service seen")
 	case f.Behind > 0:
 		return held(GateBridge, v1.BridgeBehind, fmt.Sprintf("%d Services behind", f.Behind), "0")
 	default:

@@ -87,12 +87,20 @@ func Inventory(o Objects, decisions []v1.Decision) Estate {
 // AppOf names the app that a workload belongs to: app.kubernetes.io/instance, else
 // app.kubernetes.io/name, else app, else the workload's own name.
 func AppOf(meta *metav1.ObjectMeta) string {
-	for _, key := range []string{"app.kubernetes.io/instance", "app.kubernetes.io/name", "app"} {
-		if name := meta.Labels[key]; name != "" {
-			return name
-		}
+	if app := LabelledApp(meta.Labels); app != "" {
+		return app
 	}
 	return meta.Name
+}
+
+// LabelledApp is the app that labels name, "" if they name none.
+func LabelledApp(labels map[string]string) string {
+	for _, key := range []string{"app.kubernetes.io/instance", "app.kubernetes.io/name", "app"} {
+		if app := labels[key]; app != "" {
+			return app
+		}
+	}
+	return ""
 }
 
 // Workloads lists the workloads of every app that the filter accepts.
