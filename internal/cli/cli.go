@@ -2,23 +2,20 @@
 // a migration and see how far it has come. Commands write API objects to the hub
 // and read them from it; what must reach other clusters is passed in.
 //
-// Data goes to stdout, narration to stderr. Nothing asks a question unless it
-// stands on a terminal.
+// Data goes to stdout, narration to stderr. Nothing asks a question unless a
+// person sits at a terminal to answer it.
 package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
+	"golang.org/x/term"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
-
-// ErrNo is wrapped by errors that answer the question asked with no: something
-// failed, or differs. The exit code is 1.
-var ErrNo = errors.New("no")
 
 // Env is the world that a command line runs in.
 type Env struct {
@@ -29,31 +26,53 @@ type Env struct {
 	Getenv         func(string) string
 	// InTTY, OutTTY and ErrTTY are true where a person sits at the other end.
 	InTTY, OutTTY, ErrTTY bool
-	// Width is how many columns stdout has; 0 if it is no terminal.
-	Width int
+	// Width is how many columns stdout has now; 0 if it is no terminal.
+	Width func() int
+	// Now tells the time.
+	Now func() time.Time
 	// Version is the version of the program.
 	Version string
 	// Connect reaches the hub; nil means as kubectl would.
-	Connect func(Hub) (client.WithWatch, error)
+	Connect func(Hub) (HubClient, error)
+}
+
+// A HubClient is the part of client.Client that commands need: they read objects,
+// create them and patch them.
+type HubClient interface {
+	client.Reader
+	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
+	Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error
 }
 
 // System is the Env of this process.
 func System(version string) Env {
+	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	return Env{
-		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Version: version,
+		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
+		Width: func() int {
+			width, _, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0
+			}
+			return width
+		},
+		Now: time.Now, Version: version,
 	}
 }
 
-// Main runs one command line and returns its exit code.
+// Main runs one command line and returns its exit code. When ctx ends, the command
+// ends cleanly.
 func Main(ctx context.Context, env Env, commands Commands) int {
 	root := newRoot(env, commands)
 	root.SetArgs(env.Args[1:])
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(env.Stderr, "error:", err)
-		if errors.Is(err, ErrNo) {
-			return 1
-		}
-		return 2
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	code, said := verdict(ctx, err)
+	if said != "" {
+		fmt.Fprintln(env.Stderr, said)
 	}
-	return 0
+	return code
 }

@@ -67,5 +67,5 @@ func EventLine(e Event, look Look) string {
 		times = fmt.Sprintf(" (%d times)", e.Times)
 	}
 	line := fmt.Sprintf("%s  %-12s  %-18s  %s%s", e.At.UTC().Format(time.DateTime)+"Z", e.Migration, e.Reason, e.Message, times)
-	return look.fit(strings.Join(strings.Split(line, "\n"), " "))
+	return look.Fit(strings.Join(strings.Split(line, "\n"), " "))
 }

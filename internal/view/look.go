@@ -93,8 +93,8 @@ func (l Look) paint(t tone, text string) string {
 // mark draws a status with what it is the status of.
 func (l Look) mark(m mark, text string) string { return l.paint(m.tone, m.glyph+" "+text) }
 
-// fit cuts a line where the screen ends.
-func (l Look) fit(line string) string {
+// Fit cuts a line where the screen ends.
+func (l Look) Fit(line string) string {
 	line = strings.TrimRight(line, " ")
 	if l.Width > 0 {
 		line = ansi.Truncate(line, l.Width, "…")
@@ -120,7 +120,7 @@ type sheet struct {
 }
 
 func (s *sheet) line(parts ...string) {
-	s.WriteString(s.fit(strings.Join(parts, "")))
+	s.WriteString(s.Fit(strings.Join(parts, "")))
 	s.WriteByte('\n')
 }
 

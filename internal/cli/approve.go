@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+func (s *session) approve() *cobra.Command {
+	var w writing
+	var by string
+	cmd := &cobra.Command{
+		Use:   "approve [NAME] [STAGE]",
+		Short: "Let a stage begin that waits for a person",
+		Long: `Lets a stage begin that waits for a person (spec.approval lists those that do).
+Without a STAGE it is the one that waits now; any other may be approved ahead.`,
+		Example: "  crossfade approve shop Release\n  crossfade approve shop",
+		Args:    cobra.MaximumNArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return stageWords(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return s.completeNames(cmd, args, text)
+		},
+	}
+	w.register(cmd)
+	cmd.Flags().StringVar(&by, "by", "", "Who approves (who the hub says that you are, if empty)")
+	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
+		name, stageText := approveArgs(args)
+		m, err := s.pick(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		stage, err := stageToApprove(m, stageText)
+		if err != nil {
+			return err
+		}
+		by, err := s.whoever(ctx, c, by)
+		if err != nil {
+			return err
+		}
+		return s.giveApproval(ctx, c, m, v1.Approval{Stage: stage, By: by, At: metav1.NewTime(s.Now())}, w)
+	})
+	return cmd
+}
+
+// approveArgs tells name and stage apart: of one argument alone, a word that is a
+// stage is one.
+func approveArgs(args []string) (name, stage string) {
+	switch {
+	case len(args) == 2:
+		return args[0], args[1]
+	case len(args) == 1 && isStage(args[0]):
+		return "", args[0]
+	case len(args) == 1:
+		return args[0], ""
+	default:
+		return "", ""
+	}
+}
+
+// stageToApprove is the stage named, or the one that waits now.
+func stageToApprove(m *v1.Migration, text string) (v1.Stage, error) {
+	if text == "" {
+		if m.Status.Reason != v1.NotApproved {
+			return "", no(fmt.Errorf("migration %s: no stage waits for approval now; say which one to approve ahead", m.Name))
+		}
+		return m.Status.Stage, nil
+	}
+	stage, err := stageNamed("STAGE", text, v1.Stages)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(m.Spec.Approval, stage) {
+		return "", fmt.Errorf("STAGE %q: it does not wait for approval; spec.approval lists %s", stage, listed(words(m.Spec.Approval)))
+	}
+	return stage, nil
+}
+
+func (s *session) giveApproval(ctx context.Context, c HubClient, m *v1.Migration, a v1.Approval, w writing) error {
+	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
+		if slices.ContainsFunc(m.Spec.Approved, func(have v1.Approval) bool { return have.Stage == a.Stage }) {
+			return errUnchanged
+		}
+		m.Spec.Approved = append(m.Spec.Approved, a)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if changed {
+		s.say("migration %s: %s approved by %s%s", m.Name, a.Stage, a.By, w.tense())
+	} else {
+		s.say("migration %s: %s was approved already", m.Name, a.Stage)
+	}
+	return w.print(s, m)
+}
+
+// listed is a list in running text.
+func listed(all []string) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}

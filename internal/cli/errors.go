@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// sentence is an error as a person reads it: one line, without the API server's
+// wrapping.
+func sentence(err error) string {
+	text := err.Error()
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Reason == metav1.StatusReasonInvalid {
+		if causes := invalid(status.Status()); causes != "" {
+			return causes
+		}
+	}
+	var unreachable *url.Error
+	switch {
+	case meta.IsNoMatchError(err):
+		text = "the hub does not know Crossfade's kinds: apply config/crd to it, or choose another with --kubeconfig and --context"
+	case apierrors.IsUnauthorized(err):
+		text = "the hub does not accept the credentials of this context"
+	case errors.As(err, &unreachable):
+		text = unanswered(unreachable)
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// unanswered says which server did not answer, and why.
+func unanswered(err *url.Error) string {
+	host := err.URL
+	if u, parseErr := url.Parse(err.URL); parseErr == nil {
+		host = u.Host
+	}
+	why := err.Err.Error()
+	var op *net.OpError
+	if errors.As(err.Err, &op) {
+		why = op.Err.Error()
+	}
+	if err.Timeout() {
+		why = "timed out"
+	}
+	return host + " does not answer: " + why
+}
+
+// invalid is what an API server says about an object that breaks the rules of its
+// kind: the fields with what is wrong about each.
+func invalid(s metav1.Status) string {
+	if s.Details == nil {
+		return ""
+	}
+	var said []string
+	for _, cause := range s.Details.Causes {
+		said = append(said, causeOf(cause.Field, cause.Message))
+	}
+	return strings.Join(said, "; ")
+}
+
+var (
+	// objectValue is how a server quotes a value that is a whole object: it says
+	// nothing.
+	objectValue = regexp.MustCompile(`^Invalid value: ("object"|"array"|\{.*\}|\[.*\]|null): `)
+	plainValue  = regexp.MustCompile(`^(?:Invalid value|Unsupported value): `)
+)
+
+// causeOf turns "spec.shift.sharePercent" and "Invalid value: 120:
+// spec.shift.sharePercent in body should be less than or equal to 99" into
+// "spec.shift.sharePercent: 120: should be less than or equal to 99". A rule of
+// ours names its field itself.
+func causeOf(field, message string) string {
+	message = strings.ReplaceAll(message, field+" in body ", "")
+	if rest := objectValue.ReplaceAllString(message, ""); rest != message {
+		if named, _, ok := strings.Cut(rest, ": "); ok && !strings.Contains(named, " ") {
+			return joinField(field, rest)
+		}
+		return field + ": " + rest
+	}
+	return field + ": " + plainValue.ReplaceAllString(message, "")
+}
+
+// joinField puts "target: a cluster …" under the field that the rule stands at:
+// "spec.target: a cluster …".
+func joinField(field, rest string) string {
+	last := field[strings.LastIndex(field, ".")+1:]
+	if rest = strings.TrimPrefix(rest, last+"."); field == "" || field == "<nil>" {
+		return rest
+	}
+	return field + "." + rest
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// genDocs writes the part of the documentation that is made from the code.
+func (s *session) genDocs() *cobra.Command {
+	return &cobra.Command{
+		Use:    "gen-docs DIR",
+		Short:  "Write reference/cli and runbooks into a folder",
+		Long:   "Writes the reference of the command line and the runbooks into a folder.",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return writeDocs(cmd.Root(), args[0])
+		},
+	}
+}
+
+func writeDocs(root *cobra.Command, dir string) error {
+	reference := filepath.Join(dir, "reference", "cli")
+	book := filepath.Join(dir, "runbooks")
+	for _, folder := range []string{reference, book} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	root.DisableAutoGenTag = true
+	if err := doc.GenMarkdownTree(root, reference); err != nil {
+		return fmt.Errorf("write the reference: %w", err)
+	}
+	files := map[string]string{
+		filepath.Join(reference, "exit-codes.md"): "# " + strings.Replace(exitCodesText, "Exit codes", "Exit codes of crossfade", 1),
+		filepath.Join(book, "README.md"):          runbooks(theHandbook()),
+	}
+	for file, text := range files {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

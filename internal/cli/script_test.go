@@ -1,0 +1,368 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	testclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster/memory"
+	"crossfade.dev/internal/view"
+)
+
+var update = flag.Bool("update", false, "write the expected output of scripts anew")
+
+// noon is when every script runs.
+var noon = time.Date(2027, 3, 1, 12, 4, 0, 0, time.UTC)
+
+// Each script in testdata is a transcript. Besides what testscript has, they use:
+//
+//	crossfade ARGS…          run a command line, in this process, against the script's hub
+//	kubectl-crossfade ARGS…  the same, called as kubectl calls it
+//	code N                   the last command line ended with this exit code
+//	hub STATE…               put objects into the hub: testdata of package view, or a file
+//	soon STATE…              what the engine makes of them, one each time that a command looks
+//	trouble WORD             the next request to the hub fails: conflict, refused, invalid or gone
+//
+// The variable TTY lists which of in, out and err are terminals, STDIN is what a
+// person types, WIDTH is the width of the terminal.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", UpdateScripts: *update, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[worldKey] = newWorld()
+			env.Setenv("WIDTH", "100")
+			env.Setenv("USER", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"crossfade":         crossfade("/usr/bin/crossfade"),
+			"kubectl-crossfade": crossfade("/usr/bin/kubectl-crossfade"),
+			"code":              checkCode,
+			"hub":               fillHub,
+			"soon": func(ts *testscript.TestScript, _ bool, args []string) {
+				w := worldOf(ts)
+				w.soon = nil
+				for _, state := range args {
+					w.soon = append(w.soon, readState(ts, state))
+				}
+			},
+			"trouble": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).trouble = args[0] },
+		},
+	})
+}
+
+type key string
+
+const worldKey key = "world"
+
+// A world is what one script has to itself.
+type world struct {
+	hub     *memory.Cluster
+	code    int
+	soon    [][]client.Object
+	looked  bool
+	trouble string
+}
+
+func newWorld() *world {
+	return &world{hub: memory.New(memory.Options{
+		Name: "hub", Number: 3, Seed: 1, Clock: testclock.NewFakePassiveClock(noon.Add(-time.Hour)),
+		User: "ann@example.com", Groups: []string{"system:authenticated"},
+	})}
+}
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey).(*world) }
+
+func crossfade(argv0 string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		w := worldOf(ts)
+		w.looked = false
+		tty := func(name string) bool { return strings.Contains(ts.Getenv("TTY"), name) }
+		width, err := strconv.Atoi(ts.Getenv("WIDTH"))
+		ts.Check(err)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if ts.Getenv("INTERRUPT") != "" {
+			after, err := time.ParseDuration(ts.Getenv("INTERRUPT"))
+			ts.Check(err)
+			ctx, cancel = context.WithCancel(ctx)
+			defer time.AfterFunc(after, cancel).Stop()
+		}
+		w.code = Main(ctx, Env{
+			Args: append([]string{argv0}, absolute(ts, args)...), Stdin: strings.NewReader(ts.Getenv("STDIN")),
+			Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv,
+			InTTY: tty("in"), OutTTY: tty("out"), ErrTTY: tty("err"), Width: func() int { return width },
+			Now: func() time.Time { return noon }, Version: "v9.9.9",
+			Connect: func(h Hub) (HubClient, error) {
+				if h.Context == "away" {
+					return nil, errors.New("away")
+				}
+				return hubClient{w}, nil
+			},
+		}, fakeCommands(ts))
+		if neg == (w.code == 0) {
+			ts.Fatalf("exit code %d", w.code)
+		}
+	}
+}
+
+// absolute gives files of the script their whole path: this process does not change
+// its folder.
+func absolute(ts *testscript.TestScript, args []string) []string {
+	var out []string
+	for _, a := range args {
+		if file := ts.MkAbs(a); filepath.Ext(a) == ".yaml" && !filepath.IsAbs(a) {
+			if _, err := os.Stat(file); err == nil {
+				a = file
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func checkCode(ts *testscript.TestScript, _ bool, args []string) {
+	if got := worldOf(ts).code; args[0] != strconv.Itoa(got) {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// hubClient is the hub as commands see it: an engine may be at work in it, and
+// requests may fail.
+type hubClient struct{ w *world }
+
+func (h hubClient) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if err := h.w.fail("get"); err != nil {
+		return err
+	}
+	if _, about := obj.(*v1.Migration); about {
+		// The engine has done something since the command last looked.
+		if h.w.looked && len(h.w.soon) > 0 {
+			if err := put(ctx, h.w.hub, h.w.soon[0]); err != nil {
+				return err
+			}
+			h.w.soon = h.w.soon[1:]
+		}
+		h.w.looked = true
+	}
+	return h.w.hub.Get(ctx, key, obj, opts...)
+}
+
+func (h hubClient) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	return h.w.hub.List(ctx, list, opts...)
+}
+
+func (h hubClient) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
+	if err := h.w.fail("create"); err != nil {
+		return err
+	}
+	return h.w.hub.Create(ctx, obj, opts...)
+}
+
+func (h hubClient) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	if err := h.w.fail("patch"); err != nil {
+		return err
+	}
+	return h.w.hub.Patch(ctx, obj, patch, opts...)
+}
+
+// fail makes the one request fail that the script asked for.
+func (w *world) fail(verb string) error {
+	resource := schema.GroupResource{Group: "crossfade.dev", Resource: "migrations"}
+	var err error
+	switch {
+	case w.trouble == "conflict" && verb == "patch":
+		err = apierrors.NewConflict(resource, "demo", errors.New("someone else wrote"))
+	case w.trouble == "away" && verb == "get" && w.looked:
+		err = apierrors.NewInternalError(errors.New("etcd is electing a leader"))
+	case w.trouble == "forbidden" && verb != "get":
+		err = apierrors.NewForbidden(resource, "demo", errors.New(`User "ann@example.com" cannot `+verb+` it`))
+	default:
+		return nil
+	}
+	w.trouble = ""
+	return err
+}
+
+// fillHub puts the objects of states into the hub.
+func fillHub(ts *testscript.TestScript, _ bool, args []string) {
+	for _, state := range args {
+		ts.Check(put(context.Background(), worldOf(ts).hub, readState(ts, state)))
+	}
+}
+
+// readState reads a state: a name in package view's testdata, or a file of the
+// script.
+func readState(ts *testscript.TestScript, state string) []client.Object {
+	file := ts.MkAbs(state)
+	if filepath.Ext(state) == "" {
+		file = filepath.Join(packageDir, "..", "view", "testdata", state+".yaml")
+	}
+	data, err := os.ReadFile(file)
+	ts.Check(err)
+	var all []client.Object
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
+	for {
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			ts.Fatalf("%s: %v", file, err)
+		}
+		obj, err := decode(raw)
+		ts.Check(err)
+		all = append(all, obj)
+	}
+}
+
+// packageDir is where this package's files are: scripts run elsewhere.
+var packageDir, _ = os.Getwd()
+
+func decode(raw json.RawMessage) (client.Object, error) {
+	var kind metav1.TypeMeta
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return nil, err
+	}
+	obj, ok := map[string]client.Object{
+		"Migration": &v1.Migration{}, "Move": &v1.Move{}, "Freeze": &v1.Freeze{}, "Cluster": &v1.Cluster{}, "Event": &corev1.Event{},
+	}[kind.Kind]
+	if !ok {
+		return nil, fmt.Errorf("kind %q", kind.Kind)
+	}
+	return obj, json.Unmarshal(raw, obj)
+}
+
+// put brings objects into the hub as the engine would leave them.
+func put(ctx context.Context, hub *memory.Cluster, objects []client.Object) error {
+	for _, want := range objects {
+		have := want.DeepCopyObject().(client.Object)
+		err := hub.Create(ctx, have)
+		if apierrors.IsAlreadyExists(err) {
+			if err = hub.Get(ctx, client.ObjectKeyFromObject(want), have); err == nil {
+				version, uid := have.GetResourceVersion(), have.GetUID()
+				have = want.DeepCopyObject().(client.Object)
+				have.SetResourceVersion(version)
+				have.SetUID(uid)
+				err = hub.Update(ctx, have)
+			}
+		}
+		if err == nil {
+			err = putStatus(ctx, hub, want, have)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putStatus(ctx context.Context, hub *memory.Cluster, want, have client.Object) error {
+	switch want := want.(type) {
+	case *v1.Migration:
+		have := have.(*v1.Migration)
+		have.Status = want.Status
+		if len(have.Status.Conditions) > 0 {
+			have.Status.ObservedGeneration = have.Generation
+		}
+	case *v1.Move:
+		have.(*v1.Move).Status = want.Status
+	case *v1.Freeze:
+		have.(*v1.Freeze).Status = want.Status
+	default:
+		return nil
+	}
+	return hub.Status().Update(ctx, have)
+}
+
+// fakeCommands stand in for what package app passes in: they say what they were
+// asked for.
+func fakeCommands(ts *testscript.TestScript) Commands {
+	heard := func(w io.Writer, options any) { fmt.Fprintf(w, "%+v\n", options) }
+	answer := func() error {
+		if text := ts.Getenv("FAILS"); text != "" {
+			return errors.New(text)
+		}
+		return nil
+	}
+	return Commands{
+		Plan: func(_ context.Context, o PlanOptions) (view.Plan, error) {
+			fmt.Fprintf(ts.Stderr(), "plan %s: %s to %s, contexts %q %q, route %v\n",
+				o.Migration.Name, o.Migration.Spec.Source, o.Migration.Spec.Target, o.SourceContext, o.TargetContext, o.Route)
+			return fakePlan(o.Migration), answer()
+		},
+		Diff: func(_ context.Context, o DiffOptions) ([]view.Difference, error) {
+			if ts.Getenv("DIFFERS") == "" {
+				return nil, answer()
+			}
+			return []view.Difference{
+				{Object: "ConfigMap shop/cart", Text: "is missing in the target"},
+				{Object: "Deployment shop/cart", Fields: []view.FieldValue{{Path: "spec.minReadySeconds", Source: "5"}}},
+			}, answer()
+		},
+		LiftFreeze: func(_ context.Context, o LiftOptions) ([]string, error) {
+			heard(ts.Stderr(), o)
+			if o.Context == "quiet" {
+				return nil, answer()
+			}
+			return []string{"lifted the freeze of migration " + cmp.Or(o.Migration, "demo")}, answer()
+		},
+		Rehearse: func(_ context.Context, o RehearseOptions) ([]string, error) {
+			if ts.Getenv("DIFFERS") == "" {
+				return nil, answer()
+			}
+			return []string{o.Name + ": ConfigMap shop/cart is missing"}, answer()
+		},
+		Load: func(_ context.Context, s Streams, o LoadOptions) error { heard(s.Out, o); return answer() },
+		Demo: func(_ context.Context, s Streams, o DemoOptions) error {
+			heard(s.Out, o)
+			if ts.Getenv("NOTICED") != "" {
+				return fmt.Errorf("%w: %w", ErrNo, errors.New("the move was not without trace: 3 requests failed"))
+			}
+			return answer()
+		},
+		Controller: func(_ context.Context, s Streams, o ControllerOptions) error { heard(s.Out, o); return answer() },
+		Bench:      func(_ context.Context, s Streams, o BenchOptions) error { heard(s.Out, o); return answer() },
+	}
+}
+
+func fakePlan(m *v1.Migration) view.Plan {
+	p := view.Plan{
+		Source: m.Spec.Source, Target: m.Spec.Target,
+		Gates: []v1.Gate{{Name: "clusters", Verdict: v1.Passed, Reason: v1.Finished, Observed: "two clusters"}},
+		Moves: []v1.Move{{
+			Spec: v1.MoveSpec{Migration: m.Name, Namespace: "play", App: "origin"},
+			Status: v1.MoveStatus{State: v1.MoveStaying, Workloads: []v1.WorkloadStatus{{
+				Kind: "Deployment", Name: "origin", Decide: v1.DecideStay, Wanted: 1, Source: 1,
+				Traits: []v1.TraitEvidence{{Trait: v1.Singleton, Evidence: "one replica and Recreate"}},
+			}}},
+		}},
+	}
+	if len(m.Spec.Decisions) == 0 && m.Name != "demo" {
+		p.Moves[0].Status.State, p.Moves[0].Status.Workloads[0].Decide = v1.MoveUndecided, v1.Undecided
+		p.Gates = append(p.Gates, v1.Gate{
+			Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workloads need a decision", Limit: "none",
+		})
+	}
+	return p
+}
