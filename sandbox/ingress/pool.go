@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,14 +57,15 @@ type pool struct {
 	retired bool
 }
 
-// An upstream is one connection to a pod.
+// An upstream is one connection to a pod. The pool's mu guards what is below socket.
 type upstream struct {
 	*http.ClientConn
-	socket *countingConn
 	multi  bool // HTTP/2: many requests at once
+	socket *countingConn
+	users  int  // requests that were given this connection and have not ended
+	listed bool // in idle or shared
 	since  time.Time
 	life   time.Duration
-	listed bool // in idle or shared; guarded by the pool's mu
 }
 
 // errDial wraps what went wrong before anything was sent to a pod.
@@ -133,27 +135,32 @@ func (c *countingConn) CloseWrite() error {
 	return nil
 }
 
-// send makes one attempt at a request. sent is whether the pod may have seen
-// anything of it; if not, another pod may be tried.
-func (p *pool) send(request *http.Request) (response *http.Response, sent bool, err error) {
+// send makes one attempt at a request. If there is a response, release is to be
+// called when that has been read or given up. If there is none, sent is whether the
+// pod may have seen anything of the request; if not, another pod may be tried.
+func (p *pool) send(request *http.Request) (response *http.Response, release func(), sent bool, err error) {
 	conn, err := p.take(request.Context())
 	if err != nil {
-		return nil, false, errors.Join(errDial, err)
+		return nil, nil, false, errors.Join(errDial, err)
 	}
 	before := conn.socket.written.Load()
 	body := watchBody(request)
 	response, err = conn.RoundTrip(request)
 	if err != nil {
-		wrote := conn.socket.written.Load() != before || conn.multi
-		_ = conn.Close()
-		return nil, wrote || body.touched(), err
+		// Others may have written to a shared connection, so there it counts as sent.
+		wrote := conn.multi || conn.socket.written.Load() != before
+		if !conn.multi {
+			_ = conn.Close()
+		}
+		p.release(conn)
+		return nil, nil, wrote || body.touched(), err
 	}
 	if timeout, announced := announcedTimeout(response); announced {
 		p.mu.Lock()
 		conn.life = max(0, min(idleLife, timeout-idleMargin))
 		p.mu.Unlock()
 	}
-	return response, true, nil
+	return response, func() { p.release(conn) }, true, nil
 }
 
 // take returns a connection with room for one request: the one that was idle for
@@ -167,31 +174,29 @@ func (p *pool) take(ctx context.Context) (*upstream, error) {
 		if conn.Err() == nil && conn.Reserve() == nil {
 			return conn, nil
 		}
+		p.release(conn)
 	}
 }
 
-// pick takes a candidate off the lists. HTTP/2 connections stay listed while they
-// have room.
+// pick finds a candidate, which is then in use. HTTP/2 connections stay listed.
 func (p *pool) pick() *upstream {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		conn := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		conn.listed = false
+		p.unlist(conn)
 		if now.Sub(conn.since) < conn.life {
+			conn.users++
 			return conn
 		}
 		go func() { _ = conn.Close() }()
 	}
-	for len(p.shared) > 0 {
-		conn := p.shared[0]
+	for _, conn := range p.shared {
 		if conn.Err() == nil && conn.Available() > 0 {
+			conn.users++
 			return conn
 		}
-		p.shared = p.shared[1:]
-		conn.listed = false
 	}
 	return nil
 }
@@ -204,47 +209,53 @@ func (p *pool) open(ctx context.Context) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &upstream{ClientConn: client, socket: socket.Load(), life: idleLife}
+	conn := &upstream{ClientConn: client, socket: socket.Load(), life: idleLife, users: 1}
 	conn.multi = client.Available() > 1
 	if err := client.Reserve(); err != nil {
 		_ = client.Close()
 		return nil, err
 	}
 	p.opened()
-	client.SetStateHook(func(*http.ClientConn) { p.changed(conn) })
-	if conn.multi {
-		p.changed(conn)
-	}
+	client.SetStateHook(func(*http.ClientConn) { p.settle(conn) })
+	p.settle(conn)
 	return conn, nil
 }
 
-// changed puts a connection that has room onto its list, and takes one that broke
-// off it. It runs whenever a request ends.
-func (p *pool) changed(conn *upstream) {
-	broken := conn.Err() != nil
-	room := conn.Available() > 0
-	free := conn.InFlight() == 0
-	surplus := false
+// release says that a request no longer uses conn.
+func (p *pool) release(conn *upstream) {
 	p.mu.Lock()
+	conn.users--
 	conn.since = time.Now()
+	p.mu.Unlock()
+	p.settle(conn)
+}
+
+// settle lists a connection that may be used, and takes one that may not off its
+// list. It runs whenever the connection's state changes: after a request both its
+// user and net/http have to be done with it, in either order.
+func (p *pool) settle(conn *upstream) {
+	p.mu.Lock()
+	free := conn.users == 0
+	surplus := false
 	switch {
-	case broken:
+	case conn.Err() != nil:
 		p.unlist(conn)
 	case p.retired:
 		p.unlist(conn)
 		surplus = free
-	case room && !conn.listed && conn.multi:
+	case conn.listed || conn.Available() == 0:
+	case conn.multi:
 		conn.listed = true
 		p.shared = append(p.shared, conn)
-	case room && !conn.listed && len(p.idle) >= maxIdle:
+	case free && len(p.idle) >= maxIdle:
 		surplus = true
-	case room && !conn.listed:
+	case free:
 		conn.listed = true
 		p.idle = append(p.idle, conn)
 	}
 	p.mu.Unlock()
 	if surplus {
-		go func() { _ = conn.Close() }() // Close runs this hook again
+		go func() { _ = conn.Close() }() // Close runs the hook, and so settle, again
 	}
 }
 
@@ -258,61 +269,37 @@ func (p *pool) unlist(conn *upstream) {
 	if conn.multi {
 		list = &p.shared
 	}
-	for i, other := range *list {
-		if other == conn {
-			*list = append((*list)[:i:i], (*list)[i+1:]...)
-			return
-		}
+	if i := slices.Index(*list, conn); i >= 0 {
+		*list = slices.Delete(*list, i, i+1)
 	}
 }
 
 // expire closes what was idle for longer than its life.
 func (p *pool) expire(now time.Time) {
-	p.mu.Lock()
-	var old, idle, shared []*upstream
-	for _, conn := range p.idle {
-		if now.Sub(conn.since) >= conn.life {
-			conn.listed = false
-			old = append(old, conn)
-		} else {
-			idle = append(idle, conn)
-		}
-	}
-	for _, conn := range p.shared {
-		if now.Sub(conn.since) >= conn.life && conn.InFlight() == 0 {
-			conn.listed = false
-			old = append(old, conn)
-		} else {
-			shared = append(shared, conn)
-		}
-	}
-	p.idle, p.shared = idle, shared
-	p.mu.Unlock()
-	for _, conn := range old {
-		_ = conn.Close()
-	}
+	p.closeIdle(func(conn *upstream) bool { return now.Sub(conn.since) >= conn.life })
 }
 
-// retire closes idle connections now and the others when they become idle. A
-// retired pool can still be used by who holds it.
+// retire closes idle connections now and the others when they become idle. Who
+// holds a retired pool may still use it.
 func (p *pool) retire() {
 	p.mu.Lock()
 	p.retired = true
-	idle := p.idle
-	var busy []*upstream
-	for _, conn := range p.shared {
-		if conn.InFlight() == 0 {
-			idle = append(idle, conn)
-		} else {
-			busy = append(busy, conn)
+	p.mu.Unlock()
+	p.closeIdle(func(*upstream) bool { return true })
+}
+
+// closeIdle closes those connections without a user that which names.
+func (p *pool) closeIdle(which func(*upstream) bool) {
+	var closing []*upstream
+	p.mu.Lock()
+	for _, conn := range slices.Concat(p.idle, p.shared) {
+		if conn.users == 0 && which(conn) {
+			p.unlist(conn)
+			closing = append(closing, conn)
 		}
 	}
-	for _, conn := range idle {
-		conn.listed = false
-	}
-	p.idle, p.shared = nil, busy
 	p.mu.Unlock()
-	for _, conn := range idle {
+	for _, conn := range closing {
 		_ = conn.Close()
 	}
 }

@@ -138,9 +138,12 @@ func (p *proxy) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		v.pod = e.pod
 		e.active.Add(1)
-		response, sent, err := e.pool.send(request)
+		response, release, sent, err := e.pool.send(request)
 		if err == nil {
-			response.Body = ending(response.Body, func() { e.active.Add(-1) })
+			response.Body = ending(response.Body, func() {
+				release()
+				e.active.Add(-1)
+			})
 			return response, nil
 		}
 		e.active.Add(-1)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +140,62 @@ func TestRequestUnderWayOutlivesItsPodsDeparture(t *testing.T) {
 	close(release)
 	if got := <-answer; got != "200done<nil>" {
 		t.Errorf("%s", got)
+	}
+}
+
+func TestStreamsOfOneConnectionDoNotHurtEachOther(t *testing.T) {
+	c := startCluster(t)
+	arrived, release := make(chan string, 3), make(chan struct{})
+	p := c.pod(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- r.URL.Path
+		switch r.URL.Path {
+		case "/broken":
+			panic(http.ErrAbortHandler)
+		case "/slow":
+			<-release
+		case "/left":
+			<-r.Context().Done()
+		}
+		fmt.Fprint(w, "done")
+	})
+	p.server.ErrorLog = log.New(io.Discard, "", 0)
+	c.service("web", "grpc")
+	c.slice("web-1", "web", "grpc", "x", readyPods(p)...)
+	c.ingress("web", "web.test", "web")
+	c.uses("web", p)
+	client := c.browser()
+	slow := make(chan string, 1)
+	go func() {
+		status, body, err := get(client, "http://web.test/slow")
+		slow <- fmt.Sprint(status, body, err)
+	}()
+	<-arrived
+	if status, body, err := get(client, "http://web.test/broken"); err != nil || status != http.StatusBadGateway {
+		t.Errorf("stream that the pod broke: %d %q %v", status, body, err)
+	}
+	<-arrived
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://web.test/left", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-arrived
+		leave()
+	}()
+	if response, err := client.Do(request); err == nil {
+		_ = response.Body.Close()
+		t.Error("a client that left got an answer")
+	}
+	close(release)
+	if got := <-slow; got != "200done<nil>" {
+		t.Errorf("stream beside them: %s", got)
+	}
+	if n := p.arrived.Load(); n != 3 {
+		t.Errorf("%d arrivals of 3 requests", n)
+	}
+	if n := p.open.Load(); n != 1 {
+		t.Errorf("%d connections to the pod, want 1", n)
 	}
 }
 
