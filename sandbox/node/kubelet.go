@@ -26,7 +26,7 @@ const kubeletPort = 10250
 const standInLogLines = 50
 
 // serveKubelet serves the part of the kubelet's API that the API server needs for
-// `kubectl logs`, to clients with a certificate of the sandbox's authority.
+// `kubectl logs`, `exec` and `port-forward`, to clients with a certificate of the sandbox's authority.
 func (n *Node) serveKubelet(ctx context.Context, config *rest.Config) error {
 	ip := n.cfg.Cluster.Node()
 	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey(n.cfg.Name, []net.IP{ip.AsSlice()}, nil)
@@ -46,6 +46,8 @@ func (n *Node) serveKubelet(ctx context.Context, config *rest.Config) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", n.containerLogs)
+	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", n.exec)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", n.portForward)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	server := &http.Server{
 		Handler:           mux,

@@ -64,6 +64,7 @@ type Node struct {
 	log     *slog.Logger
 	events  record.EventRecorder
 	backoff backoff
+	began   time.Time
 
 	addresses  *addresses
 	checks     checks
@@ -150,6 +151,7 @@ func newNode(cfg Config) (*Node, error) {
 		cfg:       cfg,
 		images:    table,
 		log:       slog.New(slog.NewTextHandler(f, nil)),
+		began:     time.Now(),
 		backoff:   backoff{base: cfg.Backoff, limit: cfg.BackoffLimit},
 		addresses: newAddresses(cfg.Cluster.FirstPod(), cfg.Cluster.LastPod()),
 		checks:    newChecks(),

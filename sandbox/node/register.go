@@ -78,7 +78,7 @@ type nodePatch struct {
 func (n *Node) writeStatus(ctx context.Context) error {
 	ip := n.cfg.Cluster.Node().String()
 	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: reason, LastHeartbeatTime: metav1.Now()}
+		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: reason, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.NewTime(n.began)}
 	}
 	status := corev1.NodeStatus{
 		Capacity:    capacity(),
