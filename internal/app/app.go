@@ -1,0 +1,62 @@
+// Package app puts Crossfade together: it is the only list of every part. It gives
+// the command line the functions that need more than the hub.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	_ "gocloud.dev/blob/fileblob" // file:// buckets
+
+	"crossfade.dev/internal/cli"
+	"crossfade.dev/internal/demo"
+	"crossfade.dev/internal/referee"
+	"crossfade.dev/internal/vantage"
+)
+
+// Main runs one command line and returns its exit code.
+func Main(version string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cli.Main(ctx, cli.System(version), cli.Commands{
+		Controller: runController,
+		Load:       runLoad,
+		Demo:       runDemo,
+		Rehearse:   rehearse,
+	})
+}
+
+// runLoad runs the referee.
+func runLoad(ctx context.Context, streams cli.Streams, o cli.LoadOptions) error {
+	route, err := vantage.Parse(o.Route.Translate, o.Route.MapPorts)
+	if err != nil {
+		return err
+	}
+	targets, err := referee.ReadTargets(o.Targets)
+	if err != nil {
+		return fmt.Errorf("--targets: %w", err)
+	}
+	_, err = referee.Run(ctx, referee.Config{
+		Targets: targets, Rate: o.Rate, Duration: o.Duration, Resolvers: o.Resolvers, Seed: o.Seed,
+		Timeout: o.Timeout, SlowTimeout: o.SlowTimeout, MaxSlip: o.MaxSlip, Window: o.Window,
+		Listen: o.Listen, MarksFile: o.Marks, ReportFile: o.Report, Dial: route.DialContext,
+		Out: streams.Out, Narration: streams.Err,
+	})
+	return err
+}
+
+// runDemo shows the whole system at work.
+func runDemo(ctx context.Context, streams cli.Streams, o cli.DemoOptions) error {
+	_, err := demo.Run(ctx, demo.Options{
+		Apps: o.Apps, Estate: o.Estate, Seed: o.Seed, Back: o.Back, Chaos: o.Chaos, Keep: o.Keep, Report: o.Report,
+		Dir: o.Dir, Out: streams.Out, Progress: streams.Err, Live: streams.Live,
+	})
+	if errors.Is(err, demo.ErrNoticed) {
+		return fmt.Errorf("%w: %w", cli.ErrNo, err)
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/migration"
+)
+
+// connections keeps one connection to each cluster, with its fence held and its
+// cache filled, for as long as the process may write.
+type connections struct {
+	// ctx ends when the process may no longer write.
+	ctx      context.Context
+	hub      cluster.API
+	identity string
+	lease    time.Duration
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	// changed is told whenever something changed in any cluster.
+	changed func()
+
+	mu   sync.Mutex
+	open map[types.NamespacedName]*connection
+}
+
+// A connection is made of one version of the Cluster and of its kubeconfig.
+type connection struct {
+	version string
+	cluster *cluster.Cluster
+	cache   *cluster.Cache
+	close   context.CancelFunc
+
+	mu        sync.Mutex
+	listeners []chan struct{}
+}
+
+// connect returns the connection to a cluster, made anew if its Cluster object or
+// its kubeconfig changed.
+func (c *connections) connect(ctx context.Context, obj *v1.Cluster) (migration.Connection, error) {
+	conn, err := c.to(ctx, obj)
+	if err != nil {
+		return migration.Connection{}, err
+	}
+	return migration.Connection{API: cluster.ReadingFrom(conn.cluster, conn.cache), Facts: conn.cluster}, nil
+}
+
+func (c *connections) to(ctx context.Context, obj *v1.Cluster) (*connection, error) {
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: obj.Namespace, Name: obj.Spec.Kubeconfig.Name}
+	if err := c.hub.Get(ctx, key, secret); err != nil {
+		return nil, fmt.Errorf("read the kubeconfig of cluster %s: %w", obj.Name, err)
+	}
+	version := fmt.Sprintf("%s/%d/%s", obj.UID, obj.Generation, secret.ResourceVersion)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := client.ObjectKeyFromObject(obj)
+	if old := c.open[name]; old != nil {
+		if old.version == version {
+			return old, nil
+		}
+		old.close()
+		delete(c.open, name)
+	}
+	conn, err := c.make(ctx, obj, secret.Data[obj.Spec.Kubeconfig.Key])
+	if err != nil {
+		return nil, err
+	}
+	conn.version = version
+	c.open[name] = conn
+	return conn, nil
+}
+
+// make connects, pins the cluster, holds its fence and fills the cache.
+func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []byte) (*connection, error) {
+	config, err := clientcmd.Load(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+	}
+	rest, err := clientcmd.NewNonInteractiveClientConfig(*config, obj.Spec.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+	}
+	pin := types.UID(obj.Spec.UID)
+	if pin == "" {
+		pin = types.UID(obj.Status.UID)
+	}
+	k, err := cluster.Connect(ctx, cluster.Options{
+		Config: rest, PinUID: pin, Identity: c.identity, LeaseDuration: c.lease, WriteTimeout: c.lease / 3,
+		Clock: clock.RealClock{}, Dial: c.dial,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.introduce(ctx, obj, k); err != nil {
+		return nil, err
+	}
+	if err := k.Fence.Hold(ctx); err != nil && !errors.Is(err, cluster.ErrFenced) {
+		k.Close()
+		return nil, fmt.Errorf("fence cluster %s: %w", obj.Name, err)
+	}
+	lasting, cancel := context.WithCancel(c.ctx)
+	cache, err := k.StartCache(lasting)
+	if err != nil {
+		cancel()
+		k.Close()
+		return nil, err
+	}
+	conn := &connection{cluster: k, cache: cache, close: func() { cancel(); k.Close() }}
+	go hold(lasting, k.Fence, c.lease/4)
+	go conn.spread(lasting, c.changed)
+	return conn, nil
+}
+
+// introduce records who a cluster is, the first time it is met.
+func (c *connections) introduce(ctx context.Context, obj *v1.Cluster, k *cluster.Cluster) error {
+	version, err := k.Version(ctx)
+	if err != nil {
+		return err
+	}
+	if obj.Status.UID == string(k.UID()) && obj.Status.Version == version {
+		return nil
+	}
+	now := obj.DeepCopy()
+	now.Status.UID, now.Status.Version = string(k.UID()), version
+	setReachable(now)
+	if err := c.hub.Status().Update(ctx, now); err != nil {
+		return fmt.Errorf("record cluster %s: %w", obj.Name, err)
+	}
+	return nil
+}
+
+// hold renews a fence until ctx ends. A renewal that fails is tried again; what
+// was held runs out by itself.
+func hold(ctx context.Context, fence *cluster.Fence, every time.Duration) {
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			if err := fence.Hold(ctx); err != nil && ctx.Err() == nil {
+				log.FromContext(ctx).Info("the fence was not renewed", "reason", err.Error())
+			}
+		}
+	}
+}
+
+// spread passes the cache's signal on to everybody who listens.
+func (c *connection) spread(ctx context.Context, also func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.cache.Changed():
+			also()
+			c.mu.Lock()
+			for _, l := range c.listeners {
+				select {
+				case l <- struct{}{}:
+				default:
+				}
+			}
+			c.mu.Unlock()
+		}
+	}
+}
+
+// listen adds a channel that gets a value after changes in the cluster.
+func (c *connection) listen(l chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = append(c.listeners, l)
+}

@@ -1,0 +1,286 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/bridge"
+	"crossfade.dev/internal/ledger"
+	"crossfade.dev/internal/migration"
+	"crossfade.dev/internal/mirror"
+	"crossfade.dev/internal/plan"
+)
+
+// Parts of the ledger with the mirror's entries, by the side that it wrote to.
+const (
+	copiesInTarget = "copies-target"
+	copiesInSource = "copies-source"
+)
+
+// follower runs, for each migration, a loop that keeps the mirror going and one
+// that keeps the bridge going.
+type follower struct {
+	connections *connections
+	workers     int
+
+	mu    sync.Mutex
+	pairs map[types.UID]*pair
+}
+
+// A pair is the two clusters of one migration, being followed.
+type pair struct {
+	source, target *connection
+	end            context.CancelFunc
+
+	// turn is held while the mirror makes a pass: its methods are not for two.
+	turn   sync.Mutex
+	mirror *mirror.Mirror
+	// deafen ends the mirror's feeds.
+	deafen context.CancelFunc
+	writer v1.Side
+	bridge *bridge.Bridge
+
+	mu       sync.Mutex
+	want     migration.Following
+	followed migration.Followed
+	trouble  error
+	nudge    chan struct{}
+	heard    chan struct{}
+}
+
+// Follow implements migration.Follower.
+func (f *follower) Follow(ctx context.Context, s migration.Subject, want migration.Following) (migration.Followed, error) {
+	p, err := f.pair(ctx, s)
+	if err != nil {
+		return migration.Followed{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.want != want {
+		// What was known is known of something else.
+		p.want, p.followed = want, migration.Followed{}
+		for range cap(p.nudge) { // one for each loop
+			select {
+			case p.nudge <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return p.followed, p.trouble
+}
+
+// Differences implements migration.Follower.
+func (f *follower) Differences(ctx context.Context, s migration.Subject) ([]mirror.Difference, error) {
+	p, err := f.pair(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if p.mirror == nil {
+		return nil, errors.New("the mirror has not begun")
+	}
+	return p.mirror.Differences(ctx)
+}
+
+// Remove implements migration.Follower.
+func (f *follower) Remove(ctx context.Context, s migration.Subject) ([]mirror.Left, bool, error) {
+	p, err := f.pair(ctx, s)
+	if err != nil {
+		return nil, false, err
+	}
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	return f.newMirror(ctx, p, s, v1.Source).Undo(ctx)
+}
+
+// pair returns the loops of a migration, started if they do not run, and anew if
+// one of its clusters was connected anew.
+func (f *follower) pair(ctx context.Context, s migration.Subject) (*pair, error) {
+	source, err := f.site(ctx, s, s.Migration.Spec.Source)
+	if err != nil {
+		return nil, err
+	}
+	target, err := f.site(ctx, s, s.Migration.Spec.Target)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pairs[s.Migration.UID]; p != nil {
+		if p.source == source && p.target == target {
+			return p, nil
+		}
+		p.end()
+	}
+	ctx, end := context.WithCancel(f.connections.ctx)
+	p := &pair{source: source, target: target, end: end, nudge: make(chan struct{}, 2), heard: make(chan struct{}, 1)}
+	p.bridge = bridge.New(bridge.Config{
+		Source: s.Source.API, Target: s.Target.API, Namespaces: s.In, Clock: clock.RealClock{}, Workers: f.workers,
+	})
+	f.pairs[s.Migration.UID] = p
+	changes := make(chan struct{}, 1)
+	source.listen(changes)
+	target.listen(changes)
+	go p.bridgeLoop(ctx, changes)
+	go p.mirrorLoop(ctx, f, s)
+	return p, nil
+}
+
+func (f *follower) site(ctx context.Context, s migration.Subject, name string) (*connection, error) {
+	obj := &v1.Cluster{}
+	if err := f.connections.hub.Get(ctx, client.ObjectKey{Namespace: s.Migration.Namespace, Name: name}, obj); err != nil {
+		return nil, fmt.Errorf("read cluster %s: %w", name, err)
+	}
+	return f.connections.to(ctx, obj)
+}
+
+// longest is how long a loop waits at most between two passes.
+const longest = time.Second
+
+// bridgeLoop carries endpoints over whenever something changed on either side.
+func (p *pair) bridgeLoop(ctx context.Context, changes <-chan struct{}) {
+	for ctx.Err() == nil {
+		want := p.wanted()
+		report, err := p.bridge.Sync(ctx, want.Ways)
+		p.note(ctx, "bridge", err, func(f *migration.Followed) { f.Bridge, f.Bridged = report, err == nil }, want)
+		p.idle(ctx, changes)
+	}
+}
+
+// mirrorLoop carries objects over whenever a feed heard something.
+func (p *pair) mirrorLoop(ctx context.Context, f *follower, s migration.Subject) {
+	for ctx.Err() == nil {
+		want := p.wanted()
+		if !want.Mirrored {
+			p.drop()
+			p.idle(ctx, nil)
+			continue
+		}
+		report, lag, synced, err := p.pass(ctx, f, s, want.Writer)
+		p.note(ctx, "mirror", err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = report, lag, synced }, want)
+		if report.Again > 0 || err != nil {
+			p.idle(ctx, nil)
+			continue
+		}
+		p.idle(ctx, p.heard)
+	}
+}
+
+// pass makes one pass of the mirror, turned to the side that writes.
+func (p *pair) pass(ctx context.Context, f *follower, s migration.Subject, writer v1.Side) (report mirror.Report, lag time.Duration, synced bool, err error) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if p.mirror == nil || p.writer != writer {
+		p.forget()
+		var feeding context.Context
+		feeding, p.deafen = context.WithCancel(f.connections.ctx)
+		p.mirror, p.writer = f.newMirror(feeding, p, s, writer), writer
+	}
+	if report, err = p.mirror.Sync(ctx); err != nil {
+		return report, 0, false, err
+	}
+	lag, err = p.mirror.Lag(ctx, mirror.App{})
+	if errors.Is(err, mirror.ErrUnsynced) {
+		return report, 0, false, nil
+	}
+	return report, lag, err == nil, err
+}
+
+// drop forgets the mirror, with what its feeds hold.
+func (p *pair) drop() {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.forget()
+}
+
+func (p *pair) forget() {
+	if p.mirror != nil {
+		p.deafen()
+		p.mirror = nil
+	}
+}
+
+// hear lets the mirror make its next pass at once.
+func (p *pair) hear() {
+	select {
+	case p.heard <- struct{}{}:
+	default: // a pass is due already
+	}
+}
+
+func (p *pair) wanted() migration.Following {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.want
+}
+
+// note keeps what a pass found, if it is still what is wanted.
+func (p *pair) note(ctx context.Context, what string, err error, set func(*migration.Followed), of migration.Following) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		log.FromContext(ctx).Info("a pass was cut short", "of", what, "reason", err.Error())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.want == of {
+		set(&p.followed)
+		p.trouble = err
+	}
+}
+
+// idle waits until something is to be done, and a little longer, so that changes
+// that come together are handled together.
+func (p *pair) idle(ctx context.Context, changes <-chan struct{}) {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-p.nudge:
+	case <-changes:
+	case <-timer.C:
+	}
+}
+
+// newMirror is the mirror from the writer's side to the other. Its feeds live as
+// long as ctx.
+func (f *follower) newMirror(ctx context.Context, p *pair, s migration.Subject, writer v1.Side) *mirror.Mirror {
+	side := func(c *connection) mirror.Side {
+		return mirror.Side{API: c.cluster, Feed: mirror.Watches(ctx, c.cluster, clock.RealClock{}, p.hear), Kinds: c.cluster.Kinds}
+	}
+	toTarget, toSource := record(s, copiesInTarget), record(s, copiesInSource)
+	c := mirror.Config{
+		From: side(p.source), To: side(p.target), Record: toTarget, Back: &toSource,
+		Namespaces: s.In, App: func(_ string, labels map[string]string) string { return plan.LabelledApp(labels) },
+		Workers: f.workers, Clock: clock.RealClock{},
+	}
+	if writer == v1.Target {
+		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
+	}
+	return mirror.New(c)
+}
+
+// record is the part of the ledger with the entries of one side.
+func record(s migration.Subject, part string) mirror.Record {
+	return mirror.Record{
+		Load: func(ctx context.Context) (map[string]mirror.Entry, error) {
+			return ledger.Load[mirror.Entry](ctx, s.Ledger, s.Migration, v1.Created, part)
+		},
+		Save: func(ctx context.Context, changed map[string]mirror.Entry) error {
+			return ledger.Add(ctx, s.Ledger, s.Migration, v1.Created, part, changed)
+		},
+	}
+}

@@ -1,0 +1,225 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"crossfade.dev/examples/estate"
+)
+
+// Clusters of the demo, by the number that decides their addresses.
+const (
+	sourceNumber = iota + 1
+	targetNumber
+	hubNumber
+	rehearsalNumber
+)
+
+var clusterNames = map[int]string{
+	sourceNumber: "source", targetNumber: "target", hubNumber: "hub", rehearsalNumber: "rehearsal",
+}
+
+// starting is how long a process may take to be ready, on a slow machine.
+const starting = 90 * time.Second
+
+// build starts the sandbox and the estate, and waits until the estate serves.
+func (s *show) build(ctx context.Context) error {
+	o := s.Options
+	e := estate.Generate(estate.Options{Apps: o.Apps, Zone: demoZone, Seed: int64(o.Seed)})
+	if o.Estate != "" {
+		var err error
+		if e, err = estate.Load(o.Estate, demoZone); err != nil {
+			return fmt.Errorf("--estate: %w", err)
+		}
+	}
+	s.say("starting two clusters, a hub, and a cluster to rehearse in")
+	if err := s.startControlPlanes(ctx); err != nil {
+		return err
+	}
+	w, err := newWorld(s.Dir, s.Binaries, e)
+	if err != nil {
+		return err
+	}
+	s.world = w
+	if err := s.startNodes(); err != nil {
+		return err
+	}
+	s.say("the source gets an estate of %d objects", len(e.Objects))
+	if err := w.populate(ctx); err != nil {
+		return err
+	}
+	if err := s.openProxies(); err != nil {
+		return err
+	}
+	if err := w.installHub(ctx, s.proxies); err != nil {
+		return err
+	}
+	s.say("waiting until all of it serves: pods take up to 20 s to start, balancers up to 30 s to get an address")
+	if err := w.awaitEstate(ctx); err != nil {
+		return err
+	}
+	return s.startDNS(ctx)
+}
+
+func (s *show) startControlPlanes(ctx context.Context) error {
+	var group errgroup.Group
+	s.controls = map[string]*process{}
+	for number, name := range clusterNames {
+		args := []string{"control", "--cluster", strconv.Itoa(number), "--name", name,
+			"--dir", filepath.Join(s.Dir, name), "--ca", filepath.Join(s.Dir, "ca"), "--san", apiName}
+		if number == hubNumber || number == rehearsalNumber {
+			args = append(args, "--small")
+		}
+		p, err := s.sandbox("control-"+name, args...)
+		if err != nil {
+			return err
+		}
+		s.controls[name] = p
+		group.Go(func() error { return p.await(ctx, starting) })
+	}
+	return group.Wait()
+}
+
+func (s *show) startNodes() error {
+	images := filepath.Join(s.Dir, "images.yaml")
+	if err := os.WriteFile(images, estate.ImageTable(filepath.Join(s.Binaries, "estate")), 0o644); err != nil {
+		return fmt.Errorf("write the table of images: %w", err)
+	}
+	seed := strconv.FormatUint(s.Seed, 10)
+	for _, number := range []int{sourceNumber, targetNumber} {
+		name, cluster := clusterNames[number], strconv.Itoa(number)
+		kubeconfig := filepath.Join(s.Dir, name, "kubeconfig")
+		if _, err := s.sandbox("node-"+name, "node", "--cluster", cluster, "--kubeconfig", kubeconfig,
+			"--name", name+"-node-1", "--dir", filepath.Join(s.Dir, "node-"+name), "--images", images, "--seed", seed); err != nil {
+			return err
+		}
+		if _, err := s.sandbox("ingress-"+name, "ingress", "--cluster", cluster, "--kubeconfig", kubeconfig,
+			"--dir", filepath.Join(s.Dir, "ingress-"+name), "--seed", seed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startDNS serves the names of the estate, which now has addresses to lead to.
+func (s *show) startDNS(ctx context.Context) error {
+	records, err := s.world.records(ctx)
+	if err != nil {
+		return err
+	}
+	config, err := dnsConfig(s.Seed, records)
+	if err != nil {
+		return fmt.Errorf("configure DNS: %w", err)
+	}
+	file := filepath.Join(s.Dir, "dns.yaml")
+	if err := os.WriteFile(file, config, 0o644); err != nil {
+		return fmt.Errorf("configure DNS: %w", err)
+	}
+	if _, err := s.sandbox("dns", "dns", "--config", file, "--dir", filepath.Join(s.Dir, "dns")); err != nil {
+		return err
+	}
+	return s.world.awaitName(ctx, apiName)
+}
+
+func (s *show) sandbox(name string, args ...string) (*process, error) {
+	return s.children.run(s.Dir, name, filepath.Join(s.Binaries, "sandbox"), args...)
+}
+
+// startReferee lets the independent load begin.
+func (s *show) startReferee(ctx context.Context) error {
+	targets, err := s.world.targets()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(s.Dir, "targets.yaml")
+	if err := os.WriteFile(file, targets, 0o644); err != nil {
+		return fmt.Errorf("write the referee's targets: %w", err)
+	}
+	args := append([]string{"load", "--targets", file, "--listen", refereeAddress, "--seed", strconv.FormatUint(s.Seed, 10),
+		"--report", filepath.Join(s.Dir, "referee.json")}, translation...)
+	for _, r := range resolvers {
+		args = append(args, "--resolver", r)
+	}
+	s.referee, err = s.children.run(s.Dir, "referee", filepath.Join(s.Binaries, "crossfade"), args...)
+	if err != nil {
+		return err
+	}
+	return s.awaitReferee(ctx)
+}
+
+// startController starts the engine, and starts it again whenever it ends.
+func (s *show) startController(ctx context.Context) error {
+	hub, err := s.world.engineKubeconfig(hubNumber, s.proxies["hub"])
+	if err != nil {
+		return err
+	}
+	args := append([]string{"controller", "--kubeconfig", hub, "--namespace", hubNamespace, "--lease-duration", "4s",
+		"--metrics-bind-address", "127.3.0.9:9090", "--health-probe-bind-address", "127.3.0.9:9091"}, translation...)
+	p, err := s.children.run(s.Dir, "controller", filepath.Join(s.Binaries, "crossfade"), args...)
+	if err != nil {
+		return err
+	}
+	s.controller = p
+	go s.supervise(ctx, p)
+	return nil
+}
+
+// supervise starts a process again when it ends, as a Deployment would.
+func (s *show) supervise(ctx context.Context, p *process) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.exit():
+		}
+		if pause(ctx, 200*time.Millisecond) != nil {
+			return
+		}
+		if err := p.begin(); err != nil {
+			s.say("%s does not start again: %v", p.name, err)
+			return
+		}
+	}
+}
+
+// openProxies puts a proxy between the controller and each cluster if chaos wants
+// to strike there.
+func (s *show) openProxies() error {
+	s.proxies = map[string]*proxy{}
+	if s.Chaos == 0 {
+		return nil
+	}
+	for number, name := range clusterNames {
+		if number == rehearsalNumber {
+			continue
+		}
+		config, err := s.world.engineConfig(number)
+		if err != nil {
+			return err
+		}
+		if s.proxies[name], err = newProxy(config, fmt.Sprintf("127.%d.0.7:8001", number)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mint writes a kubeconfig for a user, signed by the sandbox's authority.
+func mint(binaries, dir, user, server, tlsServerName, out string) error {
+	args := []string{"control", "kubeconfig", "--ca", filepath.Join(dir, "ca"), "--user", user, "--group", "system:masters",
+		"--server", server, "--out", out}
+	if tlsServerName != "" {
+		args = append(args, "--tls-server-name", tlsServerName)
+	}
+	if text, err := exec.Command(filepath.Join(binaries, "sandbox"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mint a kubeconfig for %s: %w: %s", user, err, text)
+	}
+	return nil
+}

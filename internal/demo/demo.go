@@ -1,0 +1,245 @@
+// Package demo shows the whole system at work on one machine: it starts a sandbox
+// with two clusters and a hub, an estate that serves traffic, and the referee; lets
+// the controller move the estate; and reports what users would have noticed.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+// Options say what to show.
+type Options struct {
+	// Apps is how many apps the generated estate has; 0 means 40.
+	Apps int
+	// Estate is a file or folder with manifests to move instead; empty means none.
+	Estate string
+	// Seed fixes every delay and choice of the sandbox, the referee and the faults.
+	Seed uint64
+	// Back rolls the migration back, all the way, at the end of Cutover.
+	Back bool
+	// Chaos, unless 0, seeds faults: the controller killed inside and between writes,
+	// each control plane once, and the source cut off.
+	Chaos uint64
+	// Keep leaves everything running until the context ends.
+	Keep bool
+	// Report is where the report goes as JSON; empty means nowhere.
+	Report string
+	// Dir holds the sandbox's state; empty means a new folder that is removed.
+	Dir string
+	// Binaries is the folder that holds crossfade, sandbox and estate.
+	Binaries string
+
+	// Out gets the report, Progress what happens meanwhile.
+	Out, Progress io.Writer
+	// Live is true if Progress is a terminal on which lines may be redrawn.
+	Live bool
+}
+
+// ErrNoticed says that users would have noticed something, or that not everything
+// moved; the report says what.
+var ErrNoticed = errors.New("the move was not without trace")
+
+// baseline is how long the referee asks before the migration and after it.
+const baseline = 10 * time.Second
+
+// Run shows the demo. The report is complete unless the error is another one than
+// ErrNoticed.
+func Run(ctx context.Context, o Options) (Report, error) {
+	o, done, err := settle(o)
+	if err != nil {
+		return Report{}, err
+	}
+	defer done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	s := &show{Options: o, began: time.Now()}
+	defer s.end()
+	report, err := s.run(ctx)
+	if err != nil {
+		return report, fmt.Errorf("%w (logs are in %s)", err, s.keepLogs())
+	}
+	report.print(o.Out)
+	if err := report.write(o.Report); err != nil {
+		return report, err
+	}
+	if o.Keep {
+		s.lookAround()
+		<-ctx.Done()
+	}
+	if complaint := report.complaint(); complaint != "" {
+		return report, fmt.Errorf("%w: %s (logs are in %s)", ErrNoticed, complaint, s.keepLogs())
+	}
+	return report, nil
+}
+
+// settle fills in the defaults. The returned function removes a folder that was
+// made for this demo.
+func settle(o Options) (Options, func(), error) {
+	if o.Apps == 0 {
+		o.Apps = 40
+	}
+	if o.Estate != "" {
+		if _, err := os.Stat(o.Estate); err != nil {
+			return o, nil, fmt.Errorf("--estate: %w", err)
+		}
+	}
+	if o.Binaries == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return o, nil, fmt.Errorf("find the other programs: %w", err)
+		}
+		o.Binaries = filepath.Dir(self)
+	}
+	for _, name := range []string{"crossfade", "sandbox", "estate"} {
+		if _, err := os.Stat(filepath.Join(o.Binaries, name)); err != nil {
+			return o, nil, fmt.Errorf("the demo needs bin/%s beside it (make build): %w", name, err)
+		}
+	}
+	if o.Dir != "" {
+		return o, func() {}, os.MkdirAll(o.Dir, 0o755)
+	}
+	dir, err := os.MkdirTemp("", "crossfade-demo-")
+	o.Dir = dir
+	return o, func() {}, err
+}
+
+// A show is one run of the demo.
+type show struct {
+	Options
+	began time.Time
+	kept  bool
+
+	children   *children
+	world      *world
+	controls   map[string]*process
+	controller *process
+	referee    *process
+	proxies    map[string]*proxy
+	watch      *capacityWatch
+	team       *team
+
+	stages        []StageTime
+	frozenSeconds int32
+
+	mu     sync.Mutex
+	faults []string
+}
+
+// run is the plot, from the first process to the report.
+func (s *show) run(ctx context.Context) (Report, error) {
+	s.children = newChildren(ctx)
+	if err := s.build(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := s.startReferee(ctx); err != nil {
+		return Report{}, err
+	}
+	s.say("the referee asks %d names for %s before anything moves", len(s.world.asked), baseline)
+	if err := pause(ctx, baseline); err != nil {
+		return Report{}, err
+	}
+	before, err := s.photograph(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	s.watch = watchCapacity(ctx, s.world)
+	if s.team, err = startTeam(ctx, s.world); err != nil {
+		return Report{}, err
+	}
+	if err := s.mark(ctx, "during"); err != nil {
+		return Report{}, err
+	}
+	if err := s.lead(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := s.mark(ctx, "after"); err != nil {
+		return Report{}, err
+	}
+	s.team.stop()
+	s.say("the referee asks for another %s", baseline)
+	if err := pause(ctx, baseline); err != nil {
+		return Report{}, err
+	}
+	s.watch.stop()
+	return s.report(ctx, before)
+}
+
+// lead creates the migration and sees it to its end, or back again.
+func (s *show) lead(ctx context.Context) error {
+	m, err := s.world.createMigration(ctx, s.Options)
+	if err != nil {
+		return err
+	}
+	if err := s.startController(ctx); err != nil {
+		return err
+	}
+	faults := s.startChaos(ctx)
+	defer faults.stop()
+
+	if !s.Back {
+		return s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Release) })
+	}
+	if err := s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Cutover) }); err != nil {
+		return err
+	}
+	s.say("rolling everything back")
+	if err := s.world.rollBack(ctx, m.Name); err != nil {
+		return err
+	}
+	return s.follow(ctx, m, nothingLeft)
+}
+
+func (s *show) end() {
+	if s.children != nil {
+		s.children.end()
+	}
+	if !s.kept && !s.Keep {
+		_ = os.RemoveAll(s.Dir)
+	}
+}
+
+// keepLogs keeps the demo's folder and names it.
+func (s *show) keepLogs() string {
+	s.kept = true
+	return s.Dir
+}
+
+func (s *show) say(format string, args ...any) {
+	fmt.Fprintf(s.Progress, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (s *show) noteFault(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, text)
+}
+
+func (s *show) lookAround() {
+	fmt.Fprintf(s.Progress, `
+Everything is still running; interrupt to end it.
+  source   %[1]s/sandbox kubectl --kubeconfig %[2]s/source/kubeconfig get pods -A
+  target   %[1]s/sandbox kubectl --kubeconfig %[2]s/target/kubeconfig get pods -A
+  hub      %[1]s/crossfade --kubeconfig %[2]s/hub/kubeconfig status
+  logs     %[2]s/*.log
+`, s.Binaries, s.Dir)
+}
+
+// pause waits, unless the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,218 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/referee"
+)
+
+const (
+	hubNamespace  = "crossfade-system"
+	engineUser    = "crossfade"
+	migrationName = "demo"
+	// refereeAddress is where the referee is told of periods and asked for its report.
+	refereeAddress = "127.3.0.8:8080"
+)
+
+// inventory reads what the inventory needs from the source, and takes it.
+func (w *world) inventory(ctx context.Context, deployments []appsv1.Deployment, decisions []v1.Decision) (plan.Estate, error) {
+	var (
+		statefulSets appsv1.StatefulSetList
+		daemonSets   appsv1.DaemonSetList
+		cronJobs     batchv1.CronJobList
+		jobs         batchv1.JobList
+		services     corev1.ServiceList
+	)
+	for _, l := range []client.ObjectList{&statefulSets, &daemonSets, &cronJobs, &jobs, &services} {
+		if err := w.source.client.List(ctx, l); err != nil {
+			return plan.Estate{}, err
+		}
+	}
+	return plan.Inventory(plan.Objects{
+		Deployments: pointers(deployments), StatefulSets: pointers(statefulSets.Items), DaemonSets: pointers(daemonSets.Items),
+		CronJobs: pointers(cronJobs.Items), Jobs: pointers(jobs.Items), Services: pointers(services.Items),
+	}, decisions), nil
+}
+
+func pointers[T any](items []T) []*T {
+	out := make([]*T, len(items))
+	for i := range items {
+		out[i] = &items[i]
+	}
+	return out
+}
+
+// createMigration asks for what the demo shows. What the inventory cannot tell is
+// decided here by name: it stays in the source, bridged.
+func (w *world) createMigration(ctx context.Context, o Options) (*v1.Migration, error) {
+	var deployments appsv1.DeploymentList
+	if err := w.source.client.List(ctx, &deployments); err != nil {
+		return nil, err
+	}
+	e, err := w.inventory(ctx, deployments.Items, nil)
+	if err != nil {
+		return nil, fmt.Errorf("take the inventory: %w", err)
+	}
+	m := &v1.Migration{
+		ObjectMeta: metav1.ObjectMeta{Name: migrationName, Namespace: hubNamespace},
+		Spec: v1.MigrationSpec{
+			Source: "source", Target: "target",
+			DNS:        demoDNS(),
+			Shift:      v1.Shift{SharePercent: 50, MaxTotalPercent: 125, Warm: 1, SettleSeconds: 4},
+			Freeze:     v1.FreezePolicy{Window: v1.Handover, Contact: "#platform-migration"},
+			Objectives: v1.Objectives{MarginPermille: 10, ProbesPerSecond: 5},
+			Archive:    &v1.Archive{URL: bucketURL(w.dir, "bucket"), RehearseIn: "rehearsal"},
+			Journal:    bucketURL(w.dir, "journal"),
+		},
+	}
+	for _, undecided := range e.Workloads(plan.NeedsDecision) {
+		m.Spec.Decisions = append(m.Spec.Decisions, v1.Decision{
+			Workload: undecided.ID(), Decide: v1.DecideStay, By: "demo", Reason: "not a plain serving Deployment",
+		})
+	}
+	if o.Back {
+		m.Spec.Approval = []v1.Stage{v1.Release}
+	}
+	return m, w.hub.client.Create(ctx, m)
+}
+
+func demoDNS() *v1.DNS {
+	service := func(set, primary string, servers ...string) v1.DNSService {
+		s := v1.DNSService{Servers: servers, RFC2136: v1.RFC2136{Server: primary, KeyName: tsigKey, KeySecret: v1.SecretKey{Name: "tsig", Key: "key"}}}
+		for i := range servers {
+			s.Names = append(s.Names, fmt.Sprintf("ns%d.%s.%s", i+1, set, parentZone))
+		}
+		return s
+	}
+	parent := service("", "10.53.0.2:53", "10.53.0.2:53")
+	parent.Names = []string{"ns." + parentZone}
+	return &v1.DNS{
+		Zone: demoZone, Parent: parentZone, ParentService: parent,
+		Old:        service("old", "10.53.0.3:53", "10.53.0.3:53", "10.53.0.4:53"),
+		New:        service("new", "10.53.0.5:53", "10.53.0.5:53", "10.53.0.6:53"),
+		TTLSeconds: loweredTTL, Steps: []int32{25, 50, 100},
+		Endpoint: &v1.Endpoint{Name: apiName, Source: fmt.Sprintf("10.%d.0.1", sourceNumber), Target: fmt.Sprintf("10.%d.0.1", targetNumber)},
+	}
+}
+
+// rollBack turns the migration's direction, all the way.
+func (w *world) rollBack(ctx context.Context, name string) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		var m v1.Migration
+		if err := w.hub.client.Get(ctx, client.ObjectKey{Namespace: hubNamespace, Name: name}, &m); err != nil {
+			return err
+		}
+		m.Spec.Direction, m.Spec.BackTo = v1.Back, v1.Nothing
+		return w.hub.client.Update(ctx, &m)
+	})
+}
+
+// follow shows the migration's progress until it has arrived.
+func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Migration) bool) error {
+	limit := 10 * time.Minute
+	if s.Chaos != 0 {
+		limit = 25 * time.Minute
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the migration had not arrived after %s", limit))
+	defer cancel()
+	key := client.ObjectKeyFromObject(m)
+	var last string
+	for {
+		now := &v1.Migration{}
+		if err := s.world.hub.client.Get(ctx, key, now); err == nil {
+			s.stages = stageTimes(now)
+			s.frozenSeconds = now.Status.FrozenSeconds
+			if line := now.Status.Message; line != last {
+				s.say("%s", line)
+				last = line
+			}
+			if arrived(now) {
+				return nil
+			}
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+		}
+	}
+}
+
+// A StageTime is when a stage ran, in seconds since the demo began.
+type StageTime struct {
+	Stage     v1.Stage     `json:"stage"`
+	Direction v1.Direction `json:"direction"`
+	Started   time.Time    `json:"started"`
+	Seconds   float64      `json:"seconds"`
+}
+
+func stageTimes(m *v1.Migration) []StageTime {
+	var out []StageTime
+	for _, t := range m.Status.Timeline {
+		end := time.Now()
+		if t.Finished != nil {
+			end = t.Finished.Time
+		}
+		out = append(out, StageTime{t.Stage, t.Direction, t.Started.Time, end.Sub(t.Started.Time).Seconds()})
+	}
+	return out
+}
+
+func (s *show) awaitReferee(ctx context.Context) error {
+	return eventually(ctx, starting, func() error {
+		_, err := s.askReferee(ctx, http.MethodGet, "/report")
+		return err
+	})
+}
+
+// mark tells the referee that another period begins.
+func (s *show) mark(ctx context.Context, period string) error {
+	_, err := s.askReferee(ctx, http.MethodPost, "/mark?name="+period)
+	return err
+}
+
+// stopReferee lets it finish, read its writes back, and report.
+func (s *show) stopReferee(ctx context.Context) (referee.Report, error) {
+	var report referee.Report
+	if _, err := s.askReferee(ctx, http.MethodPost, "/stop"); err != nil {
+		return report, err
+	}
+	select {
+	case <-s.referee.exit():
+	case <-time.After(starting):
+		return report, fmt.Errorf("the referee did not end: see %s", s.referee.log)
+	}
+	data, err := readFile(s.Dir, "referee.json")
+	if err != nil {
+		return report, err
+	}
+	return report, json.Unmarshal(data, &report)
+}
+
+func (s *show) askReferee(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+refereeAddress+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask the referee: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		return nil, fmt.Errorf("ask the referee %s %s: %s", method, path, answer.Status)
+	}
+	return io.ReadAll(answer.Body)
+}

@@ -1,0 +1,145 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// children are the processes of the demo. They are started from one thread that
+// lives as long as the demo, because the kernel ends a child whose parent thread
+// ends (PR_SET_PDEATHSIG): however the demo ends, none of them is left.
+type children struct {
+	start chan func()
+	mu    sync.Mutex
+	all   []*process
+}
+
+func newChildren(ctx context.Context) *children {
+	c := &children{start: make(chan func())}
+	go func() {
+		runtime.LockOSThread()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case f := <-c.start:
+				f()
+			}
+		}
+	}()
+	return c
+}
+
+// A process is one child that may be killed and started again.
+type process struct {
+	name string
+	args []string
+	log  string
+	c    *children
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	gone chan struct{}
+	// ready gets the first line that the process prints.
+	ready chan string
+}
+
+// run starts a program with its output in DIR/name.log.
+func (c *children) run(dir, name, program string, args ...string) (*process, error) {
+	p := &process{name: name, args: append([]string{program}, args...), log: filepath.Join(dir, name+".log"), c: c}
+	c.mu.Lock()
+	c.all = append(c.all, p)
+	c.mu.Unlock()
+	return p, p.begin()
+}
+
+// begin starts the process, again if it ran before.
+func (p *process) begin() error {
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the log of %s: %w", p.name, err)
+	}
+	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	p.c.start <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd, p.gone, p.ready = cmd, make(chan struct{}), make(chan string, 1)
+	go func(gone chan struct{}, ready chan string) {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			select {
+			case ready <- lines.Text():
+			default:
+			}
+			fmt.Fprintln(log, lines.Text())
+		}
+		_ = cmd.Wait()
+		_ = log.Close()
+		close(gone)
+	}(p.gone, p.ready)
+	return nil
+}
+
+// await waits for the first line that the process prints.
+func (p *process) await(ctx context.Context, patience time.Duration) error {
+	p.mu.Lock()
+	ready, gone := p.ready, p.gone
+	p.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-ready:
+		return nil
+	case <-gone:
+		return fmt.Errorf("%s ended before it was ready: see %s", p.name, p.log)
+	case <-time.After(patience):
+		return fmt.Errorf("%s was not ready after %s: see %s", p.name, patience, p.log)
+	}
+}
+
+// signal tells the process, and returns a channel that closes when it is gone.
+func (p *process) signal(sig syscall.Signal) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = syscall.Kill(-p.cmd.Process.Pid, sig)
+	return p.gone
+}
+
+// exit is closed when the process, as it runs now, is gone.
+func (p *process) exit() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone
+}
+
+// kill ends the process as kill -9 does, and waits until it is gone.
+func (p *process) kill() { <-p.signal(syscall.SIGKILL) }
+
+// end stops every process, the last one first.
+func (c *children) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(c.all) - 1; i >= 0; i-- {
+		if c.all[i].cmd != nil {
+			c.all[i].kill()
+		}
+	}
+}

@@ -1,0 +1,362 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	netv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/config"
+	"crossfade.dev/examples/estate"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/referee"
+	"crossfade.dev/internal/vantage"
+)
+
+// A world is the clusters, the names and the estate that the demo acts on.
+type world struct {
+	dir, binaries string
+	estate        estate.Estate
+	translation   vantage.Translation
+
+	source, target, hub site
+	// moving is the inventory of what is to move, and asked what the referee asks.
+	moving  []plan.Workload
+	staying int
+	apps    int
+	asked   []estate.Name
+}
+
+// A site is one cluster as its administrator reaches it.
+type site struct {
+	name   string
+	config *rest.Config
+	client client.Client
+}
+
+func newWorld(dir, binaries string, e estate.Estate) (*world, error) {
+	w := &world{dir: dir, binaries: binaries, estate: e}
+	var err error
+	if w.translation, err = vantage.Parse([]string{translation[1]}, []string{translation[3]}); err != nil {
+		return nil, err
+	}
+	for _, s := range []struct {
+		into *site
+		name string
+	}{{&w.source, "source"}, {&w.target, "target"}, {&w.hub, "hub"}} {
+		if *s.into, err = openSite(s.name, filepath.Join(dir, s.name, "kubeconfig")); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range e.Names {
+		if len(n.Kinds) > 0 {
+			w.asked = append(w.asked, n)
+		}
+	}
+	return w, nil
+}
+
+func openSite(name, kubeconfig string) (site, error) {
+	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return site{}, fmt.Errorf("read the kubeconfig of %s: %w", name, err)
+	}
+	c.QPS = -1
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return site{}, err
+		}
+	}
+	k, err := client.New(c, client.Options{Scheme: scheme})
+	if err != nil {
+		return site{}, fmt.Errorf("connect to %s: %w", name, err)
+	}
+	return site{name, c, k}, nil
+}
+
+// populate creates the estate in the source: first what others need, then the
+// rest at once.
+func (w *world) populate(ctx context.Context) error {
+	var group errgroup.Group
+	group.SetLimit(16)
+	for _, o := range w.estate.Objects {
+		create := func() error {
+			err := w.source.client.Create(ctx, o.DeepCopy(), client.FieldOwner("kubectl-create"))
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				return fmt.Errorf("create %s %s/%s: %w", o.GetKind(), o.GetNamespace(), o.GetName(), err)
+			}
+			return nil
+		}
+		if o.GetNamespace() == "" {
+			if err := create(); err != nil {
+				return err
+			}
+			continue
+		}
+		group.Go(func() error { return eventually(ctx, 20*time.Second, create) })
+	}
+	return group.Wait()
+}
+
+// eventually does something again until it succeeds or its time is over.
+func eventually(ctx context.Context, patience time.Duration, do func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := do()
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return err
+		}
+		if pause(ctx, 100*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+// installHub gives the hub Crossfade's kinds, and says how to reach the clusters.
+func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error {
+	if err := w.installKinds(ctx); err != nil {
+		return err
+	}
+	objects := []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hubNamespace}},
+		secret("tsig", "key", []byte(tsigSecret)),
+	}
+	for number, name := range clusterNames {
+		if number == hubNumber {
+			continue
+		}
+		file, err := w.engineKubeconfig(number, proxies[name])
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		objects = append(objects, secret(name, "kubeconfig", data), &v1.Cluster{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: hubNamespace},
+			Spec:       v1.ClusterSpec{Kubeconfig: v1.SecretKey{Name: name, Key: "kubeconfig"}, PodRanges: []string{fmt.Sprintf("10.%d.0.0/16", number)}},
+		})
+	}
+	for _, o := range objects {
+		create := func() error { return client.IgnoreAlreadyExists(w.hub.client.Create(ctx, o)) }
+		if err := eventually(ctx, 20*time.Second, create); err != nil {
+			return fmt.Errorf("create %T %s in the hub: %w", o, o.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// engineKubeconfig writes how the engine reaches a cluster: in its own name, or
+// through a proxy that asks in its name.
+func (w *world) engineKubeconfig(number int, through *proxy) (string, error) {
+	file := filepath.Join(w.dir, "engine-"+clusterNames[number]+".kubeconfig")
+	if through == nil {
+		return file, mint(w.binaries, w.dir, engineUser, fmt.Sprintf("https://127.%d.0.1:6443", number), "", file)
+	}
+	c := api.NewConfig()
+	c.Clusters["proxy"] = &api.Cluster{Server: through.url}
+	c.Contexts["proxy"] = &api.Context{Cluster: "proxy"}
+	c.CurrentContext = "proxy"
+	return file, clientcmd.WriteToFile(*c, file)
+}
+
+// engineConfig is how the engine reaches a cluster in its own name.
+func (w *world) engineConfig(number int) (*rest.Config, error) {
+	file, err := w.engineKubeconfig(number, nil)
+	if err != nil {
+		return nil, err
+	}
+	return clientcmd.BuildConfigFromFlags("", file)
+}
+
+func (w *world) installKinds(ctx context.Context) error {
+	return fs.WalkDir(config.CRDs, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := config.CRDs.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		crd := &apiextensionsv1.CustomResourceDefinition{}
+		if err := yaml.UnmarshalStrict(data, crd); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err := w.hub.client.Create(ctx, crd); client.IgnoreAlreadyExists(err) != nil {
+			return fmt.Errorf("install %s: %w", crd.Name, err)
+		}
+		return nil
+	})
+}
+
+func secret(name, key string, data []byte) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: hubNamespace},
+		Data:       map[string][]byte{key: data},
+	}
+}
+
+// awaitEstate waits until every Deployment of the source is ready and every entry
+// has its address, and takes the inventory.
+func (w *world) awaitEstate(ctx context.Context) error {
+	return eventually(ctx, 3*time.Minute, func() error {
+		var deployments appsv1.DeploymentList
+		if err := w.source.client.List(ctx, &deployments); err != nil {
+			return err
+		}
+		for _, d := range deployments.Items {
+			if d.Status.ReadyReplicas < ptr.Deref(d.Spec.Replicas, 1) {
+				return fmt.Errorf("Deployment %s/%s has %d of %d replicas ready", d.Namespace, d.Name, d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1))
+			}
+		}
+		if _, err := w.records(ctx); err != nil {
+			return err
+		}
+		return w.takeInventory(ctx, deployments.Items)
+	})
+}
+
+// takeInventory tells what moves and what asks for a decision, as the engine will.
+func (w *world) takeInventory(ctx context.Context, deployments []appsv1.Deployment) error {
+	e, err := w.inventory(ctx, deployments, nil)
+	w.moving = e.Workloads(plan.Moving)
+	w.apps = len(e.Apps)
+	w.staying = len(e.Workloads(plan.NeedsDecision))
+	return err
+}
+
+// records are the zone's first records: where each name leads in the source.
+func (w *world) records(ctx context.Context) ([]string, error) {
+	lines := []string{fmt.Sprintf("api %d IN A 10.%d.0.1", firstTTL, sourceNumber)}
+	seen := map[string]bool{}
+	for _, n := range w.estate.Names {
+		if seen[n.Host] {
+			continue
+		}
+		seen[n.Host] = true
+		address, err := w.source.entry(ctx, n.Entry)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, fmt.Sprintf("%s. %d IN A %s", n.Host, firstTTL, address))
+	}
+	return lines, nil
+}
+
+// entry is the address of an Ingress or a balancer.
+func (s site) entry(ctx context.Context, e estate.Entry) (string, error) {
+	key := client.ObjectKey{Namespace: e.Namespace, Name: e.Name}
+	var address string
+	if e.Kind == "Ingress" {
+		var i netv1.Ingress
+		if err := s.client.Get(ctx, key, &i); err != nil {
+			return "", err
+		}
+		for _, a := range i.Status.LoadBalancer.Ingress {
+			address = a.IP
+		}
+	} else {
+		var svc corev1.Service
+		if err := s.client.Get(ctx, key, &svc); err != nil {
+			return "", err
+		}
+		for _, a := range svc.Status.LoadBalancer.Ingress {
+			address = a.IP
+		}
+	}
+	if address == "" {
+		return "", fmt.Errorf("%s %s has no address yet", e.Kind, key)
+	}
+	return address, nil
+}
+
+// targets is what the referee asks, as its file.
+func (w *world) targets() ([]byte, error) {
+	var targets referee.Targets
+	for _, n := range w.asked {
+		t := referee.Target{Name: n.Host + n.Path, Host: n.Host, Port: uint16(n.Port), Scheme: referee.Scheme(n.Scheme), Path: n.Path}
+		for _, k := range n.Kinds {
+			t.Kinds = append(t.Kinds, referee.Kind(k))
+			if k == estate.Player {
+				t.PlaylistPath = n.Path
+			}
+		}
+		targets = append(targets, t)
+	}
+	return yaml.Marshal(targets)
+}
+
+// awaitName waits until a resolver knows the name.
+func (w *world) awaitName(ctx context.Context, name string) error {
+	return eventually(ctx, starting, func() error {
+		_, err := w.lookUp(ctx, name)
+		return err
+	})
+}
+
+// lookUp asks a resolver of the sandbox for the name's address.
+func (w *world) lookUp(ctx context.Context, name string) (net.IP, error) {
+	_, server, _ := strings.Cut(resolvers[0], "=")
+	conn, err := w.translation.DialContext(ctx, "udp", server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
+	c := &dns.Conn{Conn: conn}
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return nil, err
+	}
+	if err := c.WriteMsg(question); err != nil {
+		return nil, err
+	}
+	answer, err := c.ReadMsg()
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", name, err)
+	}
+	for _, rr := range answer.Answer {
+		if a, ok := rr.(*dns.A); ok {
+			return a.A, nil
+		}
+	}
+	return nil, fmt.Errorf("look up %s: no address", name)
+}
+
+func finished(m *v1.Migration, s v1.Stage) bool {
+	return meta.IsStatusConditionTrue(m.Status.Conditions, s.Finished())
+}
+
+// nothingLeft tells whether every stage was undone.
+func nothingLeft(m *v1.Migration) bool {
+	for _, s := range v1.Stages {
+		if c := meta.FindStatusCondition(m.Status.Conditions, s.Finished()); c == nil || c.Status != metav1.ConditionUnknown {
+			return false
+		}
+	}
+	return true
+}
