@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
 	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,6 +46,8 @@ func random(t *rapid.T, kind schema.GroupVersionKind, label string) *unstructure
 	filler := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, func(serializer.CodecFactory) []any {
 		return []any{
 			func(raw *runtime.RawExtension, _ randfill.Continue) { raw.Raw = []byte(`{"a":1}`) },
+			// A schema holds schemas, without end.
+			func(schema *apiextensionsv1.JSONSchemaProps, _ randfill.Continue) { schema.Type = "object" },
 			func(fields *metav1.FieldsV1, _ randfill.Continue) {
 				fields.Raw = []byte(`{"f:spec":{"f:replicas":{}}}`)
 			},
