@@ -31,7 +31,7 @@ func exampleElsewhere() (text string, at func(server string) string) {
 	}
 }
 
-func startExample(t *testing.T, dir string) (*Service, func(server string) string) {
+func startExample(t testing.TB, dir string) (*Service, func(server string) string) {
 	t.Helper()
 	text, at := exampleElsewhere()
 	config, err := Parse([]byte(text))

@@ -136,7 +136,7 @@ func (r *replyTo) RemoteAddr() net.Addr {
 	return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5}
 }
 
-func records(t *testing.T, lines ...string) []dns.RR {
+func records(t testing.TB, lines ...string) []dns.RR {
 	t.Helper()
 	var out []dns.RR
 	for _, line := range lines {
