@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -85,6 +86,25 @@ func TestChangesFollow(t *testing.T) {
 	d := get(t, w.to, &appsv1.Deployment{}, "team-0", "app-0")
 	if *d.Spec.Replicas != 2 || d.Spec.Template.Spec.Containers[0].Image != "new:2" {
 		t.Errorf("the copy has %d replicas of %s, want 2 of new:2", *d.Spec.Replicas, d.Spec.Template.Spec.Containers[0].Image)
+	}
+}
+
+func TestAutoscalerFloorsAreTheEngines(t *testing.T) {
+	w := levelWorld(t)
+	if a := get(t, w.to, &autoscalingv2.HorizontalPodAutoscaler{}, "team-0", "app-0"); *a.Spec.MinReplicas != 2 {
+		t.Fatalf("the copy is made with a floor of %d, want that of its origin, 2", *a.Spec.MinReplicas)
+	}
+	floor := func(n int32) func(*autoscalingv2.HorizontalPodAutoscaler) {
+		return func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.MinReplicas = &n }
+	}
+	edit(t, w.from, &autoscalingv2.HorizontalPodAutoscaler{}, "team-0", "app-0", floor(1))
+	edit(t, w.to, &autoscalingv2.HorizontalPodAutoscaler{}, "team-0", "app-0", floor(4))
+	edit(t, w.from, &autoscalingv2.HorizontalPodAutoscaler{}, "team-0", "app-0", func(a *autoscalingv2.HorizontalPodAutoscaler) { a.Spec.MaxReplicas = 9 })
+	if report := w.follow(); !report.Level() || len(report.Drift) > 0 {
+		t.Fatalf("not level: %+v", report)
+	}
+	if a := get(t, w.to, &autoscalingv2.HorizontalPodAutoscaler{}, "team-0", "app-0"); *a.Spec.MinReplicas != 4 || a.Spec.MaxReplicas != 9 {
+		t.Errorf("the copy goes from %d to %d, want 4 to 9", *a.Spec.MinReplicas, a.Spec.MaxReplicas)
 	}
 }
 

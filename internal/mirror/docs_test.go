@@ -167,7 +167,11 @@ func fieldsTable() string {
 	}
 	for _, r := range sorted(func(r Rule) bool { return true }) {
 		for _, e := range r.Engine {
-			fmt.Fprintf(&out, "| %s | %s | `%v` at first; %s |\n", kindName(r), strings.Join(e.Field, "."), e.Birth, e.Why)
+			birth := "copied at first"
+			if e.Birth != nil {
+				birth = fmt.Sprintf("`%v` at first", e.Birth)
+			}
+			fmt.Fprintf(&out, "| %s | %s | %s; %s |\n", kindName(r), strings.Join(e.Field, "."), birth, e.Why)
 		}
 		for _, o := range r.Own {
 			fmt.Fprintf(&out, "| %s | %s | %s |\n", kindName(r), fieldName(o.Field), o.Why)

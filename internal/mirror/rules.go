@@ -62,7 +62,8 @@ type Except struct {
 // Engine is a field that the engine owns.
 type Engine struct {
 	Field object.Field
-	// Birth is the value on the receiving side when the mirror creates the object.
+	// Birth is the value on the receiving side when the mirror creates the object; nil
+	// for that of its origin.
 	Birth any
 	Why   string
 }
@@ -151,7 +152,8 @@ var BuiltIn = []Rule{
 		Acts: "it starts a pod on every node at once"},
 
 	{Group: "policy", Kind: "PodDisruptionBudget", Rank: Budgets},
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler", Rank: Scalers, Except: []Except{controlled}},
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler", Rank: Scalers, Except: []Except{controlled},
+		Engine: []Engine{{object.Field{"spec", "minReplicas"}, nil, "the engine divides it between the sides while capacity is led over"}}},
 	{Group: "batch", Kind: "CronJob", Rank: Schedules, Carried: "lastScheduleTime", Except: []Except{controlled},
 		Engine: []Engine{{object.Suspend, true, "a schedule has one owner; the engine hands it over"}}},
 	{Kind: "ResourceQuota", Rank: Quotas},

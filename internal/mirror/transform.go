@@ -48,7 +48,9 @@ func (r *Rule) birth(src *unstructured.Unstructured) *unstructured.Unstructured 
 	}
 	dropEmpty(out, "metadata", "annotations")
 	for _, engine := range r.Engine {
-		set(out, engine.Birth, engine.Field)
+		if engine.Birth != nil {
+			set(out, engine.Birth, engine.Field)
+		}
 	}
 	return out
 }
