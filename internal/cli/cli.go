@@ -26,7 +26,7 @@ type Env struct {
 	Getenv         func(string) string
 	// InTTY, OutTTY and ErrTTY are true where a person sits at the other end.
 	InTTY, OutTTY, ErrTTY bool
-	// Width is how many columns stdout has now; 0 if it is no terminal.
+	// Width is how many columns the terminal has now; 0 without one.
 	Width func() int
 	// Now tells the time.
 	Now func() time.Time
@@ -51,11 +51,12 @@ func System(version string) Env {
 		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
 		Width: func() int {
-			width, _, err := term.GetSize(int(os.Stdout.Fd()))
-			if err != nil {
-				return 0
+			for _, f := range []*os.File{os.Stdout, os.Stderr} {
+				if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+					return width
+				}
 			}
-			return width
+			return 0
 		},
 		Now: time.Now, Version: version,
 	}

@@ -33,7 +33,6 @@ func writeDocs(root *cobra.Command, dir string) error {
 		}
 	}
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
 	root.DisableAutoGenTag = true
 	if err := doc.GenMarkdownTree(root, reference); err != nil {
 		return fmt.Errorf("write the reference: %w", err)

@@ -51,7 +51,19 @@ does the rest. "crossfade demo" shows all of it on this machine.`,
 			root.AddCommand(cmd)
 		}
 	}
+	completion(root)
 	return root
+}
+
+// completion adds the command that writes a shell's completion, and lets it refuse
+// shells that it does not know.
+func completion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // An entry is one command: the group under which the help lists it, whether it is

@@ -50,10 +50,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			env.Values[worldKey] = newWorld()
 			env.Setenv("WIDTH", "100")
 			env.Setenv("USER", "")
-			return nil
+			w, err := newWorld()
+			env.Values[worldKey] = w
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"crossfade":         crossfade("/usr/bin/crossfade"),
@@ -85,11 +86,13 @@ type world struct {
 	trouble string
 }
 
-func newWorld() *world {
-	return &world{hub: memory.New(memory.Options{
+func newWorld() (*world, error) {
+	w := &world{hub: memory.New(memory.Options{
 		Name: "hub", Number: 3, Seed: 1, Clock: testclock.NewFakePassiveClock(noon.Add(-time.Hour)),
 		User: "ann@example.com", Groups: []string{"system:authenticated"},
 	})}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: defaultNamespace}}
+	return w, w.hub.Create(context.Background(), ns)
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey).(*world) }

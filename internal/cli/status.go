@@ -200,7 +200,7 @@ func (s *session) glance(ctx context.Context, c client.Reader, key client.Object
 
 // redrawn puts text over what stands on the screen, without a flicker.
 func redrawn(text string, first bool) string {
-	text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+	text = "\x1b[H" + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\x1b[K\n") + "\x1b[J\n"
 	if first {
 		return "\x1b[2J" + text
 	}

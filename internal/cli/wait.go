@@ -91,7 +91,6 @@ func (s *session) await(ctx context.Context, c client.Reader, key client.ObjectK
 			n.trouble(err)
 		}
 		if err := pause(ctx, poll); err != nil {
-			n.end()
 			return nil, err
 		}
 	}
@@ -137,7 +136,7 @@ func (n *narrator) tell(m *v1.Migration) {
 		if sameStage {
 			fmt.Fprint(n.Stderr, "\x1b[1A\x1b[2K")
 		}
-		fmt.Fprintln(n.Stderr, line)
+		fmt.Fprintln(n.Stderr, view.Look{Width: n.Width()}.Fit(line))
 	} else if !same {
 		fmt.Fprintln(n.Stderr, line)
 	}
@@ -151,6 +150,3 @@ func (n *narrator) trouble(err error) {
 		n.error, n.told = text, false
 	}
 }
-
-// end leaves the last word to whoever speaks next.
-func (n *narrator) end() { n.told = false }
