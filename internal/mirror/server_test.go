@@ -207,6 +207,19 @@ func TestOwnershipSurvivesOnRealServers(t *testing.T) {
 		}
 	})
 
+	t.Run("a declared node port is kept, an allocated one is not", func(t *testing.T) {
+		s.create("helm", `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}, spec: {type: NodePort, selector: {app: web}, ports: [{name: a, port: 80, nodePort: 30123}, {name: b, port: 81}]}}`)
+		s.written(1)
+		obj := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}}`)
+		list, _, _ := unstructured.NestedSlice(s.copyOf(obj).Object, "spec", "ports")
+		if got := list[0].(map[string]any)["nodePort"]; got != int64(30123) {
+			t.Errorf("the declared port is %v, want 30123", got)
+		}
+		if got, want := s.owners(s.to, obj), s.owners(s.from, obj); got != want {
+			t.Errorf("managers of the copy\n%s\nof the origin\n%s", got, want)
+		}
+	})
+
 	t.Run("a restart writes nothing", func(t *testing.T) {
 		before := s.counted.writes.Load()
 		s.config.From.Feed = Watches(ctx, s.from.API, clock.RealClock{}, func() {})

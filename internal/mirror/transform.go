@@ -47,6 +47,9 @@ func (r *Rule) birth(src *unstructured.Unstructured) *unstructured.Unstructured 
 		unstructured.RemoveNestedField(out.Object, own.Field...)
 	}
 	dropEmpty(out, "metadata", "annotations")
+	if r.Group == "" && r.Kind == "Service" {
+		keepDeclaredPorts(src, out)
+	}
 	for _, engine := range r.Engine {
 		if engine.Birth != nil {
 			set(out, engine.Birth, engine.Field)

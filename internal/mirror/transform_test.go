@@ -81,7 +81,9 @@ func TestTransform(t *testing.T) {
 
 		born := rule.birth(src)
 		same(t, "birth says what its origin says", rule.normal(src), rule.normal(born))
-		same(t, "birth is a fixed point", born, rule.birth(born))
+		again := born.DeepCopy()
+		again.SetManagedFields(src.GetManagedFields())
+		same(t, "birth is a fixed point", born, rule.birth(again))
 		for _, engine := range rule.Engine {
 			if value, _, _ := unstructured.NestedFieldCopy(born.Object, engine.Field...); engine.Birth != nil && value != engine.Birth {
 				t.Errorf("%v is %v at birth, want %v", engine.Field, value, engine.Birth)
@@ -223,6 +225,18 @@ func TestLoadBalancerDoesNotTakeTheAddressOfTheOtherSide(t *testing.T) {
 	want = manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, uid: u, annotations: {team: shop, metallb.io/loadBalancerIPs: 10.2.240.1}},
 		spec: {type: LoadBalancer, clusterIP: 10.102.0.9, clusterIPs: [10.102.0.9], ports: [{port: 80, nodePort: 32000}]}}`)
 	if diff := object.Diff(want, rule.change(src, live)); len(diff) > 0 {
+		t.Errorf("%v", diff)
+	}
+}
+
+func TestDeclaredNodePortsAreKept(t *testing.T) {
+	src := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web, managedFields: [{manager: helm, operation: Update, fieldsV1:
+		{"f:spec": {"f:healthCheckNodePort": {}, "f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:nodePort": {}}, 'k:{"port":80,"protocol":"UDP"}': {"f:port": {}}}}}}]},
+		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP, nodePort: 30081}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
+	want := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web},
+		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
+	rule := ruleFor(nil, src.GroupVersionKind())
+	if diff := object.Diff(want, rule.birth(src)); len(diff) > 0 {
 		t.Errorf("%v", diff)
 	}
 }
