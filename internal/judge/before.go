@@ -43,12 +43,26 @@ func standings(e Estate, o Objectives) [2]Standing {
 func standing(e Estate, o Objectives, side v1.Side, index int) Standing {
 	s := Standing{Side: side, Seconds: e.Seconds, Slow: e.SlowSeconds[index],
 		Errors: Inconclusive, Latency: Inconclusive, Absolute: Inconclusive}
-	// A half of Alpha is for the bound of Before, the other for what came since. Each
-	// side has the names, the estate, the absolute bound and the latency.
+	// A half of Alpha is for the bounds of Before, the other for what came since. On
+	// each side there are the names, the estate, the absolute bound and the latency.
 	tests := 2 * float64(len(e.Names)+3)
 	limit := math.Log(2 * tests / o.Alpha)
 	strongest := limit
-	var before, failedBefore int64
+	doubts := map[[2]int64]*doubt{} // of most names Before is the same
+	test := func(name string, failed, pairs int64, b Before) {
+		if failed == 0 {
+			return
+		}
+		key := [2]int64{b.Failed[index], b.Pairs}
+		if doubts[key] == nil {
+			bound := atMost(b.Failed[index], b.Pairs, o.Alpha/2/tests)
+			doubts[key] = newDoubt(min(max(bound, 1e-6), 0.999))
+		}
+		if logE := doubts[key].evidence(failed, pairs-failed); logE >= strongest {
+			strongest, s.Worst, s.Errors = logE, name, Worse
+		}
+	}
+	var all Before
 	for _, name := range sorted(e.Names) {
 		found := e.Names[name]
 		b := found.Before
@@ -61,19 +75,15 @@ func standing(e Estate, o Objectives, side v1.Side, index int) Standing {
 		}
 		pairs := found.Pairs()
 		total, failed := pairs.Total(), pairs.failed(side)
-		before, failedBefore = before+b.Pairs, failedBefore+b.Failed[index]
+		test(name, failed, total, b)
 		s.Pairs, s.Failed = s.Pairs+total, s.Failed+failed
-		if logE := more(failed, total-failed, bound(b.Failed[index], b.Pairs, o.Alpha/2/tests)); logE >= strongest {
-			strongest, s.Worst, s.Errors = logE, name, Worse
-		}
+		all.Pairs, all.Failed[index] = all.Pairs+b.Pairs, all.Failed[index]+b.Failed[index]
 	}
-	if before == 0 {
+	if all.Pairs == 0 {
 		return s
 	}
-	s.Before = float64(failedBefore) / float64(before)
-	if logE := more(s.Failed, s.Pairs-s.Failed, bound(failedBefore, before, o.Alpha/2/tests)); logE >= strongest {
-		s.Worst, s.Errors = "", Worse
-	}
+	test("", s.Failed, s.Pairs, all)
+	s.Before = float64(all.Failed[index]) / float64(all.Pairs)
 	s.absolute(o, limit)
 	s.latency(limit)
 	return s
@@ -81,14 +91,14 @@ func standing(e Estate, o Objectives, side v1.Side, index int) Standing {
 
 func (s *Standing) absolute(o Objectives, limit float64) {
 	failed := Discord{Target: s.Failed}
-	toBefore := missing(failed, s.Pairs, min(s.Before+o.Margin, 0.999), math.Log(1/o.Alpha))
-	toBound := missing(failed, s.Pairs, o.MostFailures, math.Log(1/o.Alpha))
+	toBefore := newClearing(min(s.Before+o.Margin, 0.999)).missing(failed, s.Pairs, math.Log(1/o.Alpha))
+	toBound := newClearing(o.MostFailures).missing(failed, s.Pairs, math.Log(1/o.Alpha))
 	s.Missing = max(toBefore, toBound)
 	if toBefore == 0 && s.Errors != Worse {
 		s.Errors = NotWorse
 	}
 	switch {
-	case more(s.Failed, s.Pairs-s.Failed, o.MostFailures) >= limit:
+	case newDoubt(o.MostFailures).evidence(s.Failed, s.Pairs-s.Failed) >= limit:
 		s.Absolute = Worse
 	case toBound == 0:
 		s.Absolute = NotWorse
@@ -97,14 +107,9 @@ func (s *Standing) absolute(o Objectives, limit float64) {
 
 func (s *Standing) latency(limit float64) {
 	switch {
-	case more(s.Slow, s.Seconds-s.Slow, slowShare) >= limit:
+	case newDoubt(slowShare).evidence(s.Slow, s.Seconds-s.Slow) >= limit:
 		s.Latency = Worse
 	case s.Seconds > 0:
 		s.Latency = NotWorse
 	}
-}
-
-// bound is the failure ratio that Before can have had.
-func bound(failed, pairs int64, alpha float64) float64 {
-	return min(max(atMost(failed, pairs, alpha), 1e-6), 0.999)
 }

@@ -10,21 +10,35 @@ import "math"
 // alternatives is how many bets are mixed.
 const alternatives = 20
 
-// more is the evidence that hits are more probable than limit, from 0 to 1, both
-// excluded: a mixture of likelihood ratios of Bernoulli alternatives between limit
-// and 1, spaced geometrically.
-func more(hits, misses int64, limit float64) float64 {
+// A doubt is a bet that hits are more probable than a limit: a mixture of
+// likelihood ratios of Bernoulli alternatives between the limit and 1, spaced
+// geometrically.
+type doubt struct{ hit, miss [alternatives]float64 }
+
+// newDoubt doubts a limit from 0 to 1, both excluded.
+func newDoubt(limit float64) *doubt {
+	d := &doubt{}
+	for k := range alternatives {
+		theta := math.Pow(limit, 1-(float64(k)+0.5)/alternatives)
+		d.hit[k], d.miss[k] = math.Log(theta/limit), math.Log((1-theta)/(1-limit))
+	}
+	return d
+}
+
+// evidence is what the bet has grown to.
+func (d *doubt) evidence(hits, misses int64) float64 {
+	if hits == 0 && misses == 0 {
+		return 0
+	}
 	var logs [alternatives]float64
 	for k := range logs {
-		theta := alternative(limit, k)
-		logs[k] = float64(hits)*math.Log(theta/limit) + float64(misses)*math.Log((1-theta)/(1-limit))
+		logs[k] = float64(hits)*d.hit[k] + float64(misses)*d.miss[k]
 	}
 	return mean(logs[:])
 }
 
-func alternative(limit float64, k int) float64 {
-	return math.Pow(limit, 1-(float64(k)+0.5)/alternatives)
-}
+// evenOdds is the bet that the target is the worse side more often than not.
+var evenOdds = newDoubt(0.5)
 
 // plainBet is the share of the stake that is bet on there being no difference at
 // all, at the best odds for that. It leaves so little for the other bets that
@@ -34,39 +48,48 @@ func alternative(limit float64, k int) float64 {
 // others could do with alone.
 const plainBet = 0.9985
 
-// less is the evidence against "of trials, the share of d.Target minus that of
-// d.Source is margin or more", for a margin from 0 to 1, both excluded. It is a
-// mixture of bets on the mean of a bounded variable (arXiv 2010.09686): of 1, -1
-// and 0, whether correlated or not.
-func less(d Discord, trials int64, margin float64) float64 {
-	same := trials - d.Target - d.Source
+// A clearing is a bet against "of all trials, the share in which the target alone
+// is worse, minus that in which the source alone is, is margin or more". It is a
+// mixture of bets on the mean of a bounded variable (arXiv 2010.09686), which is 1,
+// -1 or 0; nothing is assumed of how the two depend on one another.
+type clearing struct{ share, target, source, same [alternatives]float64 }
+
+// newClearing bets against a margin from 0 to 1, both excluded.
+func newClearing(margin float64) *clearing {
+	c := &clearing{}
 	most := 1 / (1 - margin) // more could lose more than the stake
-	var logs [alternatives]float64
-	for k := range logs {
+	for k := range alternatives {
 		bet, share := most, plainBet
 		if k > 0 {
-			// From half of the most to a hundredth of the margin's own size.
+			// From half of the most to a tenth of the margin.
 			bet = most / 2 * math.Pow(margin/10, float64(k-1)/(alternatives-2))
 			share = (1 - plainBet) / (alternatives - 1)
 		}
-		logs[k] = math.Log(share*alternatives) + times(d.Target, 1-bet*(1-margin)) +
-			times(d.Source, 1+bet*(1+margin)) + times(same, 1+bet*margin)
+		c.share[k] = math.Log(share * alternatives)
+		c.target[k] = math.Log(max(0, 1-bet*(1-margin)))
+		c.source[k], c.same[k] = math.Log(1+bet*(1+margin)), math.Log(1+bet*margin)
+	}
+	// Rounding must not leave anything of a bet that was lost.
+	c.target[0] = math.Inf(-1)
+	return c
+}
+
+// evidence is what the bet has grown to after that many trials, discord among them.
+func (c *clearing) evidence(discord Discord, trials int64) float64 {
+	var logs [alternatives]float64
+	for k := range logs {
+		logs[k] = c.share[k] + float64(discord.Source)*c.source[k] + float64(trials-discord.Target-discord.Source)*c.same[k]
+		if discord.Target > 0 {
+			logs[k] += float64(discord.Target) * c.target[k]
+		}
 	}
 	return mean(logs[:])
 }
 
-// times is n·log(factor), with nothing lost by a factor of 0 that never came.
-func times(n int64, factor float64) float64 {
-	if n == 0 {
-		return 0
-	}
-	return float64(n) * math.Log(max(factor, 0))
-}
-
-// missing is how many trials without a difference have to be added until less
-// reaches limit; 0 if it has.
-func missing(d Discord, trials int64, margin, limit float64) int64 {
-	reached := func(n int64) bool { return less(d, trials+n, margin) >= limit }
+// missing is how many trials without a difference have to be added until the
+// evidence reaches limit; 0 if it has.
+func (c *clearing) missing(discord Discord, trials int64, limit float64) int64 {
+	reached := func(n int64) bool { return c.evidence(discord, trials+n) >= limit }
 	if reached(0) {
 		return 0
 	}
@@ -92,9 +115,9 @@ func atMost(hits, trials int64, alpha float64) float64 {
 		return 1
 	}
 	low, high := float64(hits)/float64(trials), 1.0
-	for range 40 {
+	for range 30 {
 		middle := (low + high) / 2
-		if less(Discord{Target: hits}, trials, middle) >= math.Log(1/alpha) {
+		if newClearing(middle).evidence(Discord{Target: hits}, trials) >= math.Log(1/alpha) {
 			high = middle
 		} else {
 			low = middle

@@ -119,6 +119,17 @@ func (p *Pairs) failed(side v1.Side) int64 {
 	return failed
 }
 
+// answered is how many pairs were of use on both sides.
+func (p *Pairs) answered() int64 {
+	var answered int64
+	p.each(func(s, t Class, n int64) {
+		if !s.Failed() && !t.Failed() {
+			answered += n
+		}
+	})
+	return answered
+}
+
 func (p *Pairs) each(visit func(source, target Class, n int64)) {
 	for s := range p {
 		for t, n := range p[s] {

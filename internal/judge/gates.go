@@ -63,6 +63,11 @@ func comparisonGate(r Report, o Objectives) v1.Gate {
 			return failed(plan.GateComparison, t.reason, text, t.pooled.text())
 		}
 	}
+	for _, f := range r.Names {
+		if f.Errors.Missing > 0 {
+			return held(plan.GateComparison, v1.TooFewProbes, fmt.Sprintf("%d pairs of %s", f.Pairs, f.Name), fmt.Sprintf("%d pairs", f.Pairs+f.Errors.Missing))
+		}
+	}
 	observed := fmt.Sprintf("%d pairs", r.Pooled.Pairs)
 	if lacking := max(r.Pooled.Errors.Missing, r.Pooled.Latency.Missing); lacking > 0 {
 		return held(plan.GateComparison, v1.TooFewProbes, observed, fmt.Sprintf("%d pairs", r.Pooled.Pairs+lacking))

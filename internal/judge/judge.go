@@ -52,8 +52,9 @@ const (
 type Report struct {
 	// Pooled is the estate as a whole.
 	Pooled Finding
-	// Names are the estate's names, the most suspicious first. A name is never
-	// NotWorse here: that is only asked of the estate.
+	// Names are the estate's names, the most suspicious first. One is NotWorse in
+	// errors when its target is not worse by half of the requests or more: the
+	// margin itself is for the estate, whose pairs come much faster.
 	Names []Finding
 	// Suspects are the names that look worse now, of which at most a share of Alpha
 	// is expected to be innocent: the e-BH procedure (arXiv 2009.02824).
@@ -96,9 +97,11 @@ type Stranger struct {
 // Judge weighs the evidence of an estate.
 func Judge(e Estate, o Objectives) Report {
 	r := Report{Sides: standings(e, o)}
-	pooled := Evidence{}
 	// Errors and latency of every name and of the estate are tested together.
-	limit := math.Log(2 * float64(len(e.Names)+1) / o.Alpha)
+	worse := math.Log(2 * float64(len(e.Names)+1) / o.Alpha)
+	notWorse := math.Log(float64(len(e.Names)) / o.Alpha)
+	single := newClearing(nameMargin)
+	var pooled Evidence
 	for _, name := range sorted(e.Names) {
 		found := e.Names[name]
 		pooled.Merge(found)
@@ -106,24 +109,36 @@ func Judge(e Estate, o Objectives) Report {
 			r.Apart = append(r.Apart, *s)
 		}
 		pairs := found.Pairs()
-		r.Names = append(r.Names, Finding{
-			Name: name, Pairs: pairs.Total(), Errors: errorsWorse(pairs, limit), Latency: latencyWorse(found.Slow, limit),
-		})
+		f := Finding{Name: name, Pairs: pairs.Total(), Errors: errorsWorse(pairs, worse), Latency: latencyWorse(found.Slow, worse)}
+		f.Errors.ruleOut(single, pairs.Discord(), f.Pairs, notWorse)
+		r.Names = append(r.Names, f)
 	}
 	slices.SortStableFunc(r.Names, func(a, b Finding) int { return cmp.Compare(b.logE(), a.logE()) })
 	r.Suspects = suspects(r.Names, o.Alpha)
 
 	pairs := pooled.Pairs()
-	r.Pooled = Finding{Pairs: pairs.Total(), Errors: errorsWorse(pairs, limit), Latency: latencyWorse(e.Slow, limit)}
-	rule := func(c *Comparison, d Discord, trials int64, margin float64) {
-		if c.Missing = missing(d, trials, margin, math.Log(1/o.Alpha)); c.Missing == 0 && c.Verdict != Worse {
-			c.Verdict = NotWorse
-		}
+	r.Pooled = Finding{Pairs: pairs.Total(), Errors: errorsWorse(pairs, worse), Latency: latencyWorse(e.Slow, worse)}
+	r.Pooled.Errors.ruleOut(newClearing(o.Margin), pairs.Discord(), r.Pooled.Pairs, math.Log(1/o.Alpha))
+	if r.Pooled.Pairs > 0 && pairs.answered() == 0 {
+		r.Pooled.Latency.Verdict = NotWorse // no side answers anything that could be timed
+	} else {
+		r.Pooled.Latency.ruleOut(newClearing(latencyMargin), pooled.SlowPairs, pooled.Timed, math.Log(1/o.Alpha))
 	}
-	rule(&r.Pooled.Errors, pairs.Discord(), pairs.Total(), o.Margin)
-	rule(&r.Pooled.Latency, pooled.SlowPairs, pooled.Timed, latencyMargin)
 	return r
 }
+
+// ruleOut makes a comparison NotWorse if the evidence against "worse by the margin
+// or more" reaches the limit.
+func (c *Comparison) ruleOut(margin *clearing, d Discord, trials int64, limit float64) {
+	c.Missing = margin.missing(d, trials, limit)
+	if c.Missing == 0 && c.Verdict != Worse {
+		c.Verdict = NotWorse
+	}
+}
+
+// nameMargin is the margin of a single name. Without it, the pairs of a large estate
+// could clear all names before any one of them had been asked more than once.
+const nameMargin = 0.5
 
 // latencyMargin is by how much more of the target's answers may be slower than the
 // source's 99th percentile allows. It is wider than the margin of errors, because
@@ -140,7 +155,7 @@ func errorsWorse(p Pairs, limit float64) Comparison {
 	var most int64
 	for c := range Class(classes) {
 		d := p.class(c)
-		logs[c] = more(d.Target, d.Source, 0.5)
+		logs[c] = evenOdds.evidence(d.Target, d.Source)
 		if c != Success && d.Target > most {
 			found.What, most = c.String(), d.Target
 		}
@@ -154,7 +169,7 @@ func latencyWorse(slow [Levels]Discord, limit float64) Comparison {
 	var found Comparison
 	strongest := math.Inf(-1)
 	for l, d := range slow {
-		logs[l] = more(d.Target, d.Source, 0.5)
+		logs[l] = evenOdds.evidence(d.Target, d.Source)
 		if logs[l] > strongest {
 			strongest, found.What, found.Discord = logs[l], levelNames[l], d
 		}
