@@ -325,6 +325,16 @@ type Archive struct {
 	// restored and compared. Without it the gate is Held until it is waived.
 	// +optional
 	RehearseIn string `json:"rehearseIn,omitempty"`
+	// Recipients are the age recipients (age-encryption.org) to whom the archive's
+	// Secrets are encrypted. Without any, the archive holds no Secrets' data.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=20
+	Recipients []string `json:"recipients,omitempty"`
+	// Identity names the Secret key that holds the age identity of one recipient, so
+	// that a rehearsal can restore the Secrets too.
+	// +optional
+	Identity *SecretKey `json:"identity,omitempty"`
 }
 
 // A Decision settles how a workload moves.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
+	"filippo.io/age"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
@@ -39,7 +41,13 @@ func (a *archiver) Take(ctx context.Context, s migration.Subject) (string, error
 		cluster.API
 		cluster.Facts
 	}{s.Source.API, s.Source.Facts}
-	_, err = snapshot.Take(ctx, from, bucket, snapshot.Options{Namespaces: s.In, Name: name, Clock: clock.RealClock{}})
+	recipients, err := recipientsOf(s.Migration)
+	if err != nil {
+		return "", err
+	}
+	_, err = snapshot.Take(ctx, from, bucket, snapshot.Options{
+		Namespaces: s.In, Name: name, Recipients: recipients, Clock: clock.RealClock{},
+	})
 	return name, err
 }
 
@@ -48,18 +56,27 @@ func (a *archiver) Take(ctx context.Context, s migration.Subject) (string, error
 func (a *archiver) Rehearse(ctx context.Context, m *v1.Migration, name string) ([]string, error) {
 	kubeconfig, err := a.kubeconfig(ctx, m)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("archive.rehearseIn: %w", err)
 	}
-	file, err := os.CreateTemp("", "crossfade-rehearsal-*.kubeconfig")
+	folder, err := os.MkdirTemp("", "crossfade-rehearsal-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(file.Name())
-	if _, err := file.Write(kubeconfig); err != nil {
+	defer os.RemoveAll(folder)
+	args := []string{"rehearse", "--archive", m.Spec.Archive.URL, "--name", name, "-o", "json",
+		"--kubeconfig", filepath.Join(folder, "kubeconfig")}
+	if err := os.WriteFile(filepath.Join(folder, "kubeconfig"), kubeconfig, 0o600); err != nil {
 		return nil, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, err
+	if m.Spec.Archive.Identity != nil {
+		identity, err := a.secret(ctx, m.Namespace, *m.Spec.Archive.Identity)
+		if err != nil {
+			return nil, fmt.Errorf("archive.identity: %w", err)
+		}
+		args = append(args, "--identity", filepath.Join(folder, "identity"))
+		if err := os.WriteFile(filepath.Join(folder, "identity"), identity, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -67,9 +84,20 @@ func (a *archiver) Rehearse(ctx context.Context, m *v1.Migration, name string) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, self, "rehearse", "--archive", m.Spec.Archive.URL, "--name", name,
-		"--kubeconfig", file.Name(), "-o", "json").Output()
+	out, err := exec.CommandContext(ctx, self, args...).Output()
 	return problemsOf(out, err)
+}
+
+func recipientsOf(m *v1.Migration) ([]age.Recipient, error) {
+	var all []age.Recipient
+	for _, text := range m.Spec.Archive.Recipients {
+		r, err := age.ParseX25519Recipient(text)
+		if err != nil {
+			return nil, fmt.Errorf("archive.recipients %q: %w", text, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }
 
 // problemsOf reads what `crossfade rehearse -o json` printed. Its exit code 1 says
@@ -92,13 +120,17 @@ func problemsOf(out []byte, err error) ([]string, error) {
 func (a *archiver) kubeconfig(ctx context.Context, m *v1.Migration) ([]byte, error) {
 	c := &v1.Cluster{}
 	if err := a.hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Spec.Archive.RehearseIn}, c); err != nil {
-		return nil, fmt.Errorf("archive.rehearseIn: %w", err)
+		return nil, err
 	}
+	return a.secret(ctx, m.Namespace, c.Spec.Kubeconfig)
+}
+
+func (a *archiver) secret(ctx context.Context, namespace string, key v1.SecretKey) ([]byte, error) {
 	secret := &corev1.Secret{}
-	if err := a.hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: c.Spec.Kubeconfig.Name}, secret); err != nil {
-		return nil, fmt.Errorf("archive.rehearseIn: %w", err)
+	if err := a.hub.Get(ctx, client.ObjectKey{Namespace: namespace, Name: key.Name}, secret); err != nil {
+		return nil, err
 	}
-	return secret.Data[c.Spec.Kubeconfig.Key], nil
+	return secret.Data[key.Key], nil
 }
 
 // rehearse restores an archive into a cluster, compares, and cleans up.
@@ -122,7 +154,18 @@ func rehearse(ctx context.Context, o cli.RehearseOptions) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--archive: %w", err)
 	}
-	archive, err := snapshot.Open(ctx, bucket, o.Name)
+	var identities []age.Identity
+	if o.Identity != "" {
+		file, err := os.Open(o.Identity)
+		if err != nil {
+			return nil, fmt.Errorf("--identity: %w", err)
+		}
+		defer file.Close()
+		if identities, err = age.ParseIdentities(file); err != nil {
+			return nil, fmt.Errorf("--identity %s: %w", o.Identity, err)
+		}
+	}
+	archive, err := snapshot.Open(ctx, bucket, o.Name, identities...)
 	if err != nil {
 		return nil, err
 	}

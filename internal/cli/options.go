@@ -92,6 +92,9 @@ type LiftOptions struct {
 type RehearseOptions struct {
 	// Archive is the bucket's URL, Name the archive in it.
 	Archive, Name string
+	// Identity is a file with age identities that open the archive's Secrets; empty
+	// means none.
+	Identity string
 	// Kubeconfig leads, by its current context, to the cluster to restore into.
 	Kubeconfig string
 }

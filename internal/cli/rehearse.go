@@ -20,6 +20,7 @@ func (s *session) rehearse() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.Archive, "archive", "", "URL of the archive's bucket (required)")
 	cmd.Flags().StringVar(&o.Name, "name", "", "Name of the archive in the bucket (required)")
+	cmd.Flags().StringVar(&o.Identity, "identity", "", "File with age identities that open the archive's Secrets")
 	outputFlag(cmd, &f, asJSON, asYAML)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Kubeconfig = s.hub().Kubeconfig

@@ -18,6 +18,7 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/referee"
+	"crossfade.dev/internal/view"
 )
 
 const (
@@ -75,8 +76,9 @@ func (w *world) createMigration(ctx context.Context, o Options) (*v1.Migration, 
 			Shift:      v1.Shift{SharePercent: 50, MaxTotalPercent: 125, Warm: 1, SettleSeconds: 4},
 			Freeze:     v1.FreezePolicy{Window: v1.Handover, Contact: "#platform-migration"},
 			Objectives: v1.Objectives{MarginPermille: 10, ProbesPerSecond: 5},
-			Archive:    &v1.Archive{URL: bucketURL(w.dir, "bucket"), RehearseIn: "rehearsal"},
-			Journal:    bucketURL(w.dir, "journal"),
+			Archive: &v1.Archive{URL: bucketURL(w.dir, "bucket"), RehearseIn: "rehearsal",
+				Recipients: []string{w.archiveKey.Recipient().String()}, Identity: &v1.SecretKey{Name: "archive-key", Key: "identity"}},
+			Journal: bucketURL(w.dir, "journal"),
 		},
 	}
 	for _, undecided := range e.Workloads(plan.NeedsDecision) {
@@ -136,7 +138,7 @@ func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Mig
 		if err := s.world.hub.client.Get(ctx, key, now); err == nil {
 			s.stages = stageTimes(now)
 			s.frozenSeconds = now.Status.FrozenSeconds
-			if line := now.Status.Message; line != last {
+			if line := view.Line(now); line != last {
 				s.say("%s", line)
 				last = line
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
@@ -47,7 +48,9 @@ type world struct {
 	moving  []plan.Workload
 	staying int
 	apps    int
-	asked   []estate.Name
+	// archiveKey opens the Secrets of archives.
+	archiveKey *age.X25519Identity
+	asked      []estate.Name
 }
 
 // A site is one cluster as its administrator reaches it.
@@ -61,6 +64,9 @@ func newWorld(dir, binaries string, e estate.Estate) (*world, error) {
 	w := &world{dir: dir, binaries: binaries, estate: e}
 	var err error
 	if w.translation, err = vantage.Parse([]string{translation[1]}, []string{translation[3]}); err != nil {
+		return nil, err
+	}
+	if w.archiveKey, err = age.GenerateX25519Identity(); err != nil {
 		return nil, err
 	}
 	for _, s := range []struct {
@@ -144,6 +150,7 @@ func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error
 	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hubNamespace}},
 		secret("tsig", "key", []byte(tsigSecret)),
+		secret("archive-key", "identity", []byte(w.archiveKey.String())),
 	}
 	for number, name := range clusterNames {
 		if number == hubNumber {

@@ -47,6 +47,9 @@ func (v *visit) facts() plan.FollowedFacts {
 			f.Held = append(f.Held, h.String())
 		}
 	}
+	for _, b := range v.followed.Mirror.Busy {
+		f.Waiting = append(f.Waiting, b.String())
+	}
 	for _, b := range v.followed.Bridge.Blocked {
 		f.Blocked = append(f.Blocked, fmt.Sprintf("Service %s: %s", b.Service, b.Text))
 	}

@@ -159,6 +159,8 @@ type FollowedFacts struct {
 	Bridged bool
 	// Behind is how many Services the bridge has not brought up to date.
 	Behind int
+	// Waiting says, for people, what some of the differing objects wait for.
+	Waiting []string
 	// Held, Drifted and Blocked say, for people, which objects the mirror does not
 	// copy, which were changed on the other side, and which Services cannot be
 	// bridged.
@@ -177,7 +179,7 @@ func mirrorGate(f FollowedFacts) v1.Gate {
 	case len(f.Held) > 0:
 		return held(GateMirror, v1.ObjectHeld, list(f.Held), "no object held back")
 	case f.Differing > 0:
-		return held(GateMirror, v1.MirrorNotSynced, fmt.Sprintf("%d of %d objects differ", f.Differing, f.Objects), "0")
+		return held(GateMirror, v1.MirrorNotSynced, fmt.Sprintf("%d of %d objects differ%s", f.Differing, f.Objects, first(f.Waiting)), "0")
 	default:
 		return passed(GateMirror, fmt.Sprintf("%d objects, level", f.Objects))
 	}
@@ -252,6 +254,14 @@ func RetireGates(e Estate) []v1.Gate {
 			fmt.Sprintf("%d workloads stay in the source, first %s", len(staying), staying[0].ID()), "none")}
 	}
 	return []v1.Gate{passed(GateStaying, "nothing stays in the source")}
+}
+
+// first is the first item, as a remark; "" if there is none.
+func first(items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	return ", first " + items[0]
 }
 
 // list names the first and counts the rest.
