@@ -67,9 +67,6 @@ func System(version string) Env {
 func Main(ctx context.Context, env Env, commands Commands) int {
 	root := newRoot(env, commands)
 	root.SetArgs(env.Args[1:])
-	root.SetIn(env.Stdin)
-	root.SetOut(env.Stdout)
-	root.SetErr(env.Stderr)
 	err := root.ExecuteContext(ctx)
 	code, said := verdict(ctx, err)
 	if said != "" {

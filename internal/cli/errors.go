@@ -65,10 +65,12 @@ func invalid(s metav1.Status) string {
 }
 
 var (
-	// objectValue is how a server quotes a value that is a whole object: it says
-	// nothing.
-	objectValue = regexp.MustCompile(`^Invalid value: ("object"|"array"|\{.*\}|\[.*\]|null): `)
-	plainValue  = regexp.MustCompile(`^(?:Invalid value|Unsupported value): `)
+	// valueWords come before the value that is wrong; a value that is a whole object
+	// is quoted as one of objectWords, or left out.
+	valueWords  = regexp.MustCompile(`^(?:Invalid value|Unsupported value): `)
+	objectWords = regexp.MustCompile(`^(?:"object"|"array"|\{.*\}|\[.*\]|null): `)
+	// ownField is how a rule of ours names the field that it is about.
+	ownField = regexp.MustCompile(`^[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)*: `)
 )
 
 // causeOf turns "spec.shift.sharePercent" and "Invalid value: 120:
@@ -76,14 +78,12 @@ var (
 // "spec.shift.sharePercent: 120: should be less than or equal to 99". A rule of
 // ours names its field itself.
 func causeOf(field, message string) string {
-	message = strings.ReplaceAll(message, field+" in body ", "")
-	if rest := objectValue.ReplaceAllString(message, ""); rest != message {
-		if named, _, ok := strings.Cut(rest, ": "); ok && !strings.Contains(named, " ") {
-			return joinField(field, rest)
-		}
-		return field + ": " + rest
+	text := valueWords.ReplaceAllString(strings.ReplaceAll(message, field+" in body ", ""), "")
+	text = objectWords.ReplaceAllString(text, "")
+	if ownField.MatchString(text) && !strings.HasPrefix(text, "true: ") && !strings.HasPrefix(text, "false: ") {
+		return joinField(field, text)
 	}
-	return field + ": " + plainValue.ReplaceAllString(message, "")
+	return field + ": " + text
 }
 
 // joinField puts "target: a cluster …" under the field that the rule stands at:

@@ -19,26 +19,24 @@ const (
 	codeInterrupted = 130
 )
 
-const exitCodesText = `Exit codes
-
-    0  yes: it is done, it holds, nothing differs
+const exitCodesTable = `    0  yes: it is done, it holds, nothing differs
     1  no: a gate has failed, objects differ, or what was asked for does not exist
        (for plan, also a gate that is held: the migration could not begin)
     2  error: the command was not understood, or something did not answer
     3  the migration waits for approval
     4  the time given by --timeout has run out
     5  the migration was rolled back
-  130  interrupted (what was begun in the clusters goes on)
+    130  interrupted; what was begun in the clusters goes on
+`
 
-status, run and rollback tell by their exit code how the migration stands; with
---wait, how it stands once it has come to an end or cannot go on by itself.
-"rollback --wait" answers 0, not 5, when the way back has ended: that is what was
-asked for.
+const exitCodesNote = `status tells by its exit code how a migration stands. With --wait, so do run and
+rollback: how it stands once it has come to an end or cannot go on by itself. When
+the way back has ended, "rollback --wait" answers 0: that is what was asked for.
 `
 
 // exitCodes is a help topic: it has no command to run.
 func exitCodes() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesText}
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesTable + "\n" + exitCodesNote}
 }
 
 // ErrNo is wrapped by errors that answer the question asked with no: something

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -38,7 +37,7 @@ func writeDocs(root *cobra.Command, dir string) error {
 		return fmt.Errorf("write the reference: %w", err)
 	}
 	files := map[string]string{
-		filepath.Join(reference, "exit-codes.md"): "# " + strings.Replace(exitCodesText, "Exit codes", "Exit codes of crossfade", 1),
+		filepath.Join(reference, "exit-codes.md"): "# Exit codes\n\n" + exitCodesTable + "\n" + exitCodesNote,
 		filepath.Join(book, "README.md"):          runbooks(theHandbook()),
 	}
 	for file, text := range files {

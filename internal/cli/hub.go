@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -13,7 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -59,12 +61,13 @@ func (s *session) connect() (HubClient, error) {
 	if s.Connect != nil {
 		return s.Connect(s.hub())
 	}
-	config, err := s.flags.ToRESTConfig()
+	config, err := s.hubConfig()
 	if err != nil {
-		return nil, s.noConfig(err)
+		return nil, err
 	}
 	// The client would complain that nobody wants its log.
 	log.SetLogger(logr.Discard())
+	config.QPS, config.Burst = 50, 100 // requests in a second: a watch makes six
 	config.WarningHandler = rest.NewWarningWriter(s.Stderr, rest.WarningWriterOptions{Deduplicate: true})
 	c, err := client.New(config, client.Options{Scheme: hubScheme})
 	if err != nil {
@@ -73,18 +76,28 @@ func (s *session) connect() (HubClient, error) {
 	return c, nil
 }
 
-// noConfig says which flag or file leads nowhere.
-func (s *session) noConfig(err error) error {
-	switch {
-	case *s.flags.Context != "" && clientcmd.IsContextNotFound(err):
-		return fmt.Errorf("--context %q: the kubeconfig has no context of that name", *s.flags.Context)
-	case clientcmd.IsEmptyConfig(err):
-		return errors.New("--kubeconfig: no kubeconfig was found, neither by this flag nor by $KUBECONFIG nor in ~/.kube/config")
-	case *s.flags.KubeConfig != "":
-		return fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, err)
-	default:
-		return fmt.Errorf("reach the hub: %w", err)
+// hubConfig is where the kubeconfig leads, or, without one and in a pod, the
+// cluster that the pod is in. Errors name the flag that leads nowhere.
+func (s *session) hubConfig() (*rest.Config, error) {
+	raw, err := s.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, plainPathError(err))
 	}
+	if clientcmdapi.IsConfigEmpty(&raw) {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, errors.New("--kubeconfig: no kubeconfig was found, neither by this flag nor by $KUBECONFIG nor in ~/.kube/config")
+		}
+		return config, nil
+	}
+	if name := *s.flags.Context; name != "" && raw.Contexts[name] == nil {
+		return nil, fmt.Errorf("--context %q: the kubeconfig has no context of that name%s", name, thereAre(slices.Sorted(maps.Keys(raw.Contexts))))
+	}
+	config, err := s.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, err)
+	}
+	return config, nil
 }
 
 // streams are what the commands of others write to.

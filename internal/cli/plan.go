@@ -76,9 +76,9 @@ func checkContexts(source, target string) error {
 
 // planned is the migration that is to be planned.
 func (s *session) planned(ctx context.Context, f *planFlags, args []string) (*v1.Migration, error) {
-	m, err := f.migration(s, args)
-	if m != nil || err != nil {
-		return m, err
+	d, err := f.migration(s, args)
+	if d.Migration != nil || err != nil {
+		return d.Migration, err
 	}
 	if f.sourceContext != "" && len(args) == 0 {
 		return &v1.Migration{

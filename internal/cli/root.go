@@ -31,6 +31,9 @@ does the rest. "crossfade demo" shows all of it on this machine.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: displayName(env.Args)},
 	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
 	s.flags.AddFlags(root.PersistentFlags())
 	root.PersistentFlags().Lookup("kubeconfig").Usage = "Kubeconfig file that leads to the hub ($KUBECONFIG and ~/.kube/config if empty)"
 	root.PersistentFlags().Lookup("context").Usage = "Context of the kubeconfig to use (its current one if empty)"

@@ -38,7 +38,7 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		if err := wait.check(cmd); err != nil {
 			return err
 		}
-		m, err := wanted.migration(s, args)
+		d, err := wanted.migration(s, args)
 		if err != nil {
 			return err
 		}
@@ -46,8 +46,9 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		if err != nil {
 			return err
 		}
+		m := d.Migration
 		if m != nil {
-			err = s.begin(cmd.Context(), c, m, w)
+			err = s.begin(cmd.Context(), c, d, w)
 		} else {
 			m, err = s.forward(cmd.Context(), c, cmp.Or(append(args, "")...), w)
 		}
@@ -60,7 +61,8 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 }
 
 // begin creates a migration.
-func (s *session) begin(ctx context.Context, c HubClient, m *v1.Migration, w writing) error {
+func (s *session) begin(ctx context.Context, c HubClient, d described, w writing) error {
+	m := d.Migration
 	if err := s.clustersKnown(ctx, c, m); err != nil {
 		return err
 	}
@@ -69,11 +71,14 @@ func (s *session) begin(ctx context.Context, c HubClient, m *v1.Migration, w wri
 		opts = append(opts, client.DryRunAll)
 	}
 	if w.dry != dryClient {
-		err := c.Create(ctx, m, opts...)
+		err := c.Create(ctx, d.sent, opts...)
 		if apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("migration %q: it exists already; `crossfade run %[1]s` leads it forward, kubectl apply changes it", m.Name)
 		}
 		if err != nil {
+			return err
+		}
+		if err := d.heard(); err != nil {
 			return err
 		}
 	}

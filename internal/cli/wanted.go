@@ -13,7 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -78,15 +81,31 @@ func (w *wanted) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// migration returns the migration that the flags describe; nil if they describe
-// none.
-func (w *wanted) migration(s *session, args []string) (*v1.Migration, error) {
+// A described migration is one that need not exist.
+type described struct {
+	*v1.Migration
+	// sent is what goes to the server: a manifest exactly as it was written, with
+	// zeros that the type would leave out.
+	sent client.Object
+}
+
+// heard takes over what the server made of what was sent.
+func (d described) heard() error {
+	if u, raw := d.sent.(*unstructured.Unstructured); raw {
+		return runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, d.Migration)
+	}
+	return nil
+}
+
+// migration returns the migration that the flags describe; its Migration is nil if
+// they describe none.
+func (w *wanted) migration(s *session, args []string) (described, error) {
 	name := cmp.Or(append(args, "")...)
 	if w.file != "" {
 		return w.read(s, name)
 	}
 	if w.source == "" {
-		return nil, nil
+		return described{}, nil
 	}
 	m := &v1.Migration{
 		ObjectMeta: metav1.ObjectMeta{Name: cmp.Or(name, w.source+"-to-"+w.target), Namespace: s.hub().Namespace},
@@ -98,41 +117,51 @@ func (w *wanted) migration(s *session, args []string) (*v1.Migration, error) {
 	for _, text := range w.approval {
 		stage, err := stageNamed("--approval", text, v1.Stages)
 		if err != nil {
-			return nil, err
+			return described{}, err
 		}
 		m.Spec.Approval = append(m.Spec.Approval, stage)
 	}
 	if w.archive != "" {
 		m.Spec.Archive = &v1.Archive{URL: w.archive, RehearseIn: w.rehearseIn}
 	}
-	return m, nil
+	return described{m, m}, nil
 }
 
 // read reads the one Migration that a manifest holds.
-func (w *wanted) read(s *session, name string) (*v1.Migration, error) {
+func (w *wanted) read(s *session, name string) (described, error) {
 	data, err := readFile(s.Stdin, w.file)
 	if err != nil {
-		return nil, fmt.Errorf("--file %q: %w", w.file, plainPathError(err))
+		return described{}, fmt.Errorf("--file %q: %w", w.file, plainPathError(err))
 	}
 	m, err := parseMigration(data)
+	if err == nil {
+		err = fits(m.Migration, s.hub().Namespace)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--file %q: %w", w.file, err)
+		return described{}, fmt.Errorf("--file %q: %w", w.file, err)
 	}
 	if name != "" && m.Name != "" && name != m.Name {
-		return nil, fmt.Errorf("NAME %q: the manifest's metadata.name is %q", name, m.Name)
+		return described{}, fmt.Errorf("NAME %q: the manifest's metadata.name is %q", name, m.Name)
 	}
-	m.Name = cmp.Or(m.Name, name)
-	if m.Name == "" {
-		return nil, fmt.Errorf("--file %q: metadata.name: none given", w.file)
+	if m.Name == "" && name == "" {
+		return described{}, fmt.Errorf("--file %q: metadata.name: none given", w.file)
 	}
-	if ns := s.hub().Namespace; m.Namespace != "" && m.Namespace != ns {
-		return nil, fmt.Errorf("--file %q: metadata.namespace %q: want %s, or say --namespace %[2]s", w.file, m.Namespace, ns)
-	}
-	m.Namespace = s.hub().Namespace
-	if m.Spec.Source == m.Spec.Target && m.Spec.Source != "" {
-		return nil, fmt.Errorf("--file %q: spec.target %q: a cluster cannot be its own target", w.file, m.Spec.Target)
+	for _, obj := range []client.Object{m.Migration, m.sent} {
+		obj.SetName(cmp.Or(m.Name, name))
+		obj.SetNamespace(s.hub().Namespace)
 	}
 	return m, nil
+}
+
+// fits refuses a migration for another namespace, and one to where it comes from.
+func fits(m *v1.Migration, namespace string) error {
+	if m.Namespace != "" && m.Namespace != namespace {
+		return fmt.Errorf("metadata.namespace %q: want %s, or say --namespace %[1]s", m.Namespace, namespace)
+	}
+	if m.Spec.Source == m.Spec.Target && m.Spec.Source != "" {
+		return fmt.Errorf("spec.target %q: a cluster cannot be its own target", m.Spec.Target)
+	}
+	return nil
 }
 
 func readFile(stdin io.Reader, file string) ([]byte, error) {
@@ -154,8 +183,8 @@ func plainPathError(err error) error {
 
 // parseMigration reads exactly one Migration, and refuses fields that it does not
 // have.
-func parseMigration(data []byte) (*v1.Migration, error) {
-	var found *v1.Migration
+func parseMigration(data []byte) (described, error) {
+	var found described
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
 	for {
 		document, err := documents.Read()
@@ -163,53 +192,54 @@ func parseMigration(data []byte) (*v1.Migration, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return described{}, err
 		}
 		m, err := parseDocument(document)
 		switch {
 		case err != nil:
-			return nil, err
-		case m == nil:
+			return described{}, err
+		case m.Migration == nil:
 			continue
-		case found != nil:
-			return nil, fmt.Errorf("metadata.name %q: want one Migration in the file, and %q is there before", m.Name, found.Name)
+		case found.Migration != nil:
+			return described{}, fmt.Errorf("metadata.name %q: want one Migration in the file, and %q is there before", m.Name, found.Name)
 		}
 		found = m
 	}
-	if found == nil {
-		return nil, errors.New("there is no Migration in it")
+	if found.Migration == nil {
+		return described{}, errors.New("there is no Migration in it")
 	}
 	return found, nil
 }
 
-// parseDocument reads one document; nil if it is empty.
-func parseDocument(document []byte) (*v1.Migration, error) {
+// parseDocument reads one document; there is no Migration if it is empty.
+func parseDocument(document []byte) (described, error) {
 	data, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
+		return described{}, errors.New(strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
 	}
 	if string(data) == "null" {
-		return nil, nil
+		return described{}, nil
 	}
 	var kind metav1.TypeMeta
 	if err := json.Unmarshal(data, &kind); err != nil {
-		return nil, errors.New("it is no manifest: want apiVersion, kind, metadata and spec")
+		return described{}, errors.New("it is no manifest: want apiVersion, kind, metadata and spec")
 	}
 	if want := v1.GroupVersion.String(); kind.Kind != "Migration" || kind.APIVersion != want {
-		return nil, fmt.Errorf("kind %q of apiVersion %q: want Migration of %s", kind.Kind, kind.APIVersion, want)
+		return described{}, fmt.Errorf("kind %q of apiVersion %q: want Migration of %s", kind.Kind, kind.APIVersion, want)
 	}
 	m := &v1.Migration{}
 	unknown, err := strictjson.UnmarshalStrict(data, m)
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped):
-		return nil, fmt.Errorf("%s: %s, want %s", mistyped.Field, mistyped.Value, mistyped.Type)
+		return described{}, fmt.Errorf("%s: %s, want %s", mistyped.Field, mistyped.Value, mistyped.Type)
 	case err != nil:
-		return nil, err
+		return described{}, err
 	case len(unknown) > 0:
-		return nil, unknown[0]
+		return described{}, unknown[0]
 	}
-	return m, nil
+	sent := &unstructured.Unstructured{}
+	return described{m, sent}, sent.UnmarshalJSON(data)
 }
 
 // thereAre names what could have been meant.
