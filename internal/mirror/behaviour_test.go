@@ -243,7 +243,7 @@ func (w *world) everything(c *memory.Cluster) []unstructured.Unstructured {
 	w.t.Helper()
 	var all []unstructured.Unstructured
 	for _, kind := range must(c.Kinds(w.t.Context())) {
-		if ruleFor(nil, kind.GroupVersionKind).Never != "" {
+		if ruleFor(nil, kind.GroupKind()).Never != "" {
 			continue
 		}
 		list := &unstructured.UnstructuredList{}

@@ -62,7 +62,7 @@ func Compare(a, b []unstructured.Unstructured, opts Options) []Difference {
 }
 
 func (o Options) rule(obj *unstructured.Unstructured) Rule {
-	rule := ruleFor(o.Rules, obj.GroupVersionKind())
+	rule := ruleFor(o.Rules, obj.GroupVersionKind().GroupKind())
 	if o.Strict {
 		rule.Engine = nil
 	}

@@ -56,7 +56,7 @@ func (m *Mirror) movable(kind cluster.Kind) bool {
 			return false
 		}
 	}
-	rule := ruleFor(m.Rules, kind.GroupVersionKind)
+	rule := ruleFor(m.Rules, kind.GroupKind())
 	return rule.Never == ""
 }
 

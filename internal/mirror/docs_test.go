@@ -174,7 +174,7 @@ func fieldsTable() string {
 			fmt.Fprintf(&out, "| %s | %s | %s; %s |\n", kindName(r), strings.Join(e.Field, "."), birth, e.Why)
 		}
 		for _, o := range r.Own {
-			fmt.Fprintf(&out, "| %s | %s | %s |\n", kindName(r), fieldName(o.Field), o.Why)
+			fmt.Fprintf(&out, "| %s | %s | %s |\n", kindName(r), fieldName(o), o.Why)
 		}
 		if r.Carried != "" {
 			fmt.Fprintf(&out, "| %s | status.%s | copied all the same, while the copy is suspended: a schedule that wakes must not run what has run |\n", kindName(r), r.Carried)
@@ -183,11 +183,15 @@ func fieldsTable() string {
 	return out.String()
 }
 
-func fieldName(f object.Field) string {
-	if len(f) == 3 && f[1] == "annotations" {
-		return "metadata.annotations: " + f[2]
+func fieldName(o Own) string {
+	name := strings.Join(o.Field, ".")
+	if len(o.Field) == 3 && o.Field[1] == "annotations" {
+		name = "metadata.annotations: " + o.Field[2]
 	}
-	return strings.Join(f, ".")
+	if o.With != nil {
+		name += " where there is " + strings.Join(o.With, ".")
+	}
+	return name
 }
 
 // Every field that the documentation says is left to each side really is.
@@ -205,7 +209,7 @@ func TestDocumentedFieldsAreLeftToEachSide(t *testing.T) {
 		if !ok {
 			continue // it has a test of its own in package object
 		}
-		rule := ruleFor(nil, obj.GroupVersionKind())
+		rule := ruleFor(nil, obj.GroupVersionKind().GroupKind())
 		with := rule.normal(obj)
 		unstructured.RemoveNestedField(obj.Object, parent...)
 		if diff := object.Diff(rule.normal(obj), with); len(diff) > 0 {

@@ -75,9 +75,9 @@ func (m *Mirror) kind(group, kind string) *following {
 	key := objectOf(group, kind, "", "").groupKind()
 	f := m.kinds[key]
 	if f == nil {
-		gk := schema.GroupVersionKind{Group: group, Kind: kind}
+		gvk := schema.GroupVersionKind{Group: group, Kind: kind}
 		f = &following{
-			kind: cluster.Kind{GroupVersionKind: gk}, rule: ruleFor(m.Rules, gk),
+			kind: cluster.Kind{GroupVersionKind: gvk}, rule: ruleFor(m.Rules, gvk.GroupKind()),
 			twins: map[types.NamespacedName]*twin{}, open: map[types.NamespacedName]struct{}{},
 		}
 		m.kinds[key] = f

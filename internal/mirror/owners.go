@@ -40,7 +40,7 @@ func firstManager(src client.Object) client.FieldOwner {
 
 // ownership stands for who owns which field, times and the engine's fields left
 // out. It is empty if nothing is known.
-func (r *Rule) ownership(obj client.Object) (string, error) {
+func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
 	all := managers(obj)
 	if len(all) == 0 {
 		return "", nil
@@ -56,7 +56,7 @@ func (r *Rule) ownership(obj client.Object) (string, error) {
 				return "", fmt.Errorf("read the fields that %s owns of %s: %w", entry.Manager, obj.GetName(), err)
 			}
 		}
-		for _, field := range r.ignored() {
+		for _, field := range r.ignored(obj) {
 			disown(fields, field)
 		}
 		text, err := json.Marshal(fields)

@@ -195,7 +195,7 @@ func (m *Mirror) holds(ctx context.Context, f *following, t *twin) (string, erro
 
 // strangers names an object of a kind that the mirror did not make.
 func (m *Mirror) strangers(ctx context.Context, kind cluster.Kind, opts ...client.ListOption) (string, error) {
-	rule := ruleFor(m.Rules, kind.GroupVersionKind)
+	rule := ruleFor(m.Rules, kind.GroupKind())
 	if rule.Incidental {
 		return "", nil
 	}

@@ -72,6 +72,8 @@ type Engine struct {
 type Own struct {
 	Field object.Field
 	Why   string
+	// With limits it to objects that have another field.
+	With object.Field
 }
 
 // A Rank is a place in the order of writing. Ranks are written one after the
@@ -125,7 +127,8 @@ var BuiltIn = []Rule{
 	{Group: "networking.k8s.io", Kind: "IngressClass", Rank: Classes, Remade: true},
 	{Group: "node.k8s.io", Kind: "RuntimeClass", Rank: Classes},
 
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Rank: Access, Except: systemRBAC},
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Rank: Access, Except: systemRBAC, Own: []Own{
+		{Field: object.Field{"rules"}, With: object.Field{"aggregationRule"}, Why: "its controller gathers them from the roles of its cluster"}}},
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding", Rank: Access, Remade: true, Except: systemRBAC},
 	{Group: "rbac.authorization.k8s.io", Kind: "Role", Rank: Access},
 	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding", Rank: Access, Remade: true},
@@ -198,15 +201,18 @@ var systemRBAC = []Except{
 	{Prefix: "crossfade", Why: "it is Crossfade's own"},
 }
 
-const sourceAddress = "it would grab the address of the other side"
+const (
+	sourceAddress  = "it would grab the address of the other side"
+	networksDecide = "the cluster's networks decide"
+)
 
 // serviceOwn keeps a LoadBalancer Service from taking the source's address.
 var serviceOwn = append(
 	[]Own{
-		{object.Field{"spec", "loadBalancerIP"}, sourceAddress},
-		{object.Field{"spec", "externalIPs"}, sourceAddress},
-		{object.Field{"spec", "ipFamilies"}, "the cluster's networks decide"},
-		{object.Field{"spec", "ipFamilyPolicy"}, "the cluster's networks decide"},
+		{Field: object.Field{"spec", "loadBalancerIP"}, Why: sourceAddress},
+		{Field: object.Field{"spec", "externalIPs"}, Why: sourceAddress},
+		{Field: object.Field{"spec", "ipFamilies"}, Why: networksDecide},
+		{Field: object.Field{"spec", "ipFamilyPolicy"}, Why: networksDecide},
 	},
 	annotations(sourceAddress,
 		"metallb.universe.tf/loadBalancerIPs", "metallb.io/loadBalancerIPs", "kube-vip.io/loadbalancerIPs",
@@ -225,7 +231,7 @@ var ingressOwn = annotations(sourceAddress,
 func annotations(why string, keys ...string) []Own {
 	var own []Own
 	for _, key := range keys {
-		own = append(own, Own{object.Field{"metadata", "annotations", key}, why})
+		own = append(own, Own{Field: object.Field{"metadata", "annotations", key}, Why: why})
 	}
 	return own
 }
@@ -234,7 +240,7 @@ const customResource = "what its controller does with it is not known"
 
 // ruleFor finds the rule of a kind: the first that matches in the migration's own
 // rules, then in BuiltIn; the one for the whole group after those for a kind.
-func ruleFor(own []Rule, kind schema.GroupVersionKind) Rule {
+func ruleFor(own []Rule, kind schema.GroupKind) Rule {
 	for _, name := range []string{kind.Kind, "*"} {
 		for _, rule := range slices.Concat(own, BuiltIn) {
 			if rule.Group == kind.Group && rule.Kind == name {
@@ -243,7 +249,7 @@ func ruleFor(own []Rule, kind schema.GroupVersionKind) Rule {
 		}
 	}
 	rule := Rule{Group: kind.Group, Kind: kind.Kind, Rank: Customs}
-	if !cluster.Scheme().Recognizes(kind) {
+	if len(cluster.Scheme().VersionsForGroupKind(kind)) == 0 {
 		rule.Acts = customResource
 	}
 	return rule
@@ -278,14 +284,22 @@ func (e *Except) matches(obj *unstructured.Unstructured) bool {
 	return true
 }
 
-// ignored lists the fields that are not compared.
-func (r *Rule) ignored() []object.Field {
-	fields := []object.Field{{"metadata", "finalizers"}}
+// own lists the fields of obj that each cluster has for itself.
+func (r *Rule) own(obj *unstructured.Unstructured) []object.Field {
+	var fields []object.Field
+	for _, o := range r.Own {
+		if _, with, _ := unstructured.NestedFieldNoCopy(obj.Object, o.With...); with || o.With == nil {
+			fields = append(fields, o.Field)
+		}
+	}
+	return fields
+}
+
+// ignored lists the fields of obj that are not compared.
+func (r *Rule) ignored(obj *unstructured.Unstructured) []object.Field {
+	fields := append(r.own(obj), object.Field{"metadata", "finalizers"})
 	for _, e := range r.Engine {
 		fields = append(fields, e.Field)
-	}
-	for _, o := range r.Own {
-		fields = append(fields, o.Field)
 	}
 	return fields
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -150,8 +151,26 @@ spec:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: web, image: "registry.example/web:1", ports: [{containerPort: 8080}]}]}`
 
-func TestOwnershipSurvivesOnRealServers(t *testing.T) {
+func TestOnRealServers(t *testing.T) {
 	s := startServers(t)
+	for _, test := range []struct {
+		name string
+		test func(*testing.T, *servers)
+	}{
+		{"ownership survives", ownershipSurvives},
+		{"one manager costs one write", oneWrite},
+		{"a declared node port is kept", declaredPort},
+		{"every kind goes there and back", thereAndBack},
+		{"a restart writes nothing", restartWritesNothing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s.t = t
+			test.test(t, s)
+		})
+	}
+}
+
+func ownershipSurvives(t *testing.T, s *servers) {
 	ctx := t.Context()
 	s.create("kubectl-create", `{apiVersion: v1, kind: Namespace, metadata: {name: shop}}`)
 	s.create("kubectl-client-side-apply", fmt.Sprintf(deploymentText, "web"))
@@ -192,46 +211,128 @@ func TestOwnershipSurvivesOnRealServers(t *testing.T) {
 	if found := must(s.mirror.Differences(ctx)); len(found) > 0 {
 		t.Errorf("differences: %v", found)
 	}
+}
 
-	t.Run("one manager costs one write", func(t *testing.T) {
-		before := s.counted.writes.Load()
-		for i := range 10 {
-			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c%d, namespace: shop}, data: {a: "1"}}`, i))
-			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: c%d, namespace: shop}, data: {a: "MQ=="}}`, i))
-			s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {name: c%d, namespace: shop}, spec: {selector: {app: web}, ports: [{port: 80}]}}`, i))
-			s.create("kubectl-client-side-apply", fmt.Sprintf(deploymentText, fmt.Sprintf("d%d", i)))
-		}
-		s.written(40)
-		if got := s.counted.writes.Load() - before; got != 40 {
-			t.Errorf("%d writes for 40 objects", got)
-		}
-	})
+func oneWrite(t *testing.T, s *servers) {
+	before := s.counted.writes.Load()
+	for i := range 10 {
+		s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c%d, namespace: shop}, data: {a: "1"}}`, i))
+		s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: c%d, namespace: shop}, data: {a: "MQ=="}}`, i))
+		s.create("helm", fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {name: c%d, namespace: shop}, spec: {selector: {app: web}, ports: [{port: 80}]}}`, i))
+		s.create("kubectl-client-side-apply", fmt.Sprintf(deploymentText, fmt.Sprintf("d%d", i)))
+	}
+	s.written(40)
+	if got := s.counted.writes.Load() - before; got != 40 {
+		t.Errorf("%d writes for 40 objects", got)
+	}
+}
 
-	t.Run("a declared node port is kept, an allocated one is not", func(t *testing.T) {
-		s.create("helm", `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}, spec: {type: NodePort, selector: {app: web}, ports: [{name: a, port: 80, nodePort: 30123}, {name: b, port: 81}]}}`)
-		s.written(1)
-		obj := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}}`)
-		list, _, _ := unstructured.NestedSlice(s.copyOf(obj).Object, "spec", "ports")
-		if got := list[0].(map[string]any)["nodePort"]; got != int64(30123) {
-			t.Errorf("the declared port is %v, want 30123", got)
-		}
-		if got, want := s.owners(s.to, obj), s.owners(s.from, obj); got != want {
-			t.Errorf("managers of the copy\n%s\nof the origin\n%s", got, want)
-		}
-	})
+func declaredPort(t *testing.T, s *servers) {
+	s.create("helm", `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}, spec: {type: NodePort, selector: {app: web}, ports: [{name: a, port: 80, nodePort: 30050}, {name: b, port: 81}]}}`)
+	s.written(1)
+	obj := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: declared, namespace: shop}}`)
+	list, _, _ := unstructured.NestedSlice(s.copyOf(obj).Object, "spec", "ports")
+	if got := list[0].(map[string]any)["nodePort"]; got != int64(30050) {
+		t.Errorf("the declared port is %v, want 30050", got)
+	}
+	if got, want := s.owners(s.to, obj), s.owners(s.from, obj); got != want {
+		t.Errorf("managers of the copy\n%s\nof the origin\n%s", got, want)
+	}
+}
 
-	t.Run("a restart writes nothing", func(t *testing.T) {
-		before := s.counted.writes.Load()
-		s.config.From.Feed = Watches(ctx, s.from.API, clock.RealClock{}, func() {})
-		s.config.To.Feed = Watches(ctx, s.to.API, clock.RealClock{}, func() {})
-		s.mirror = New(s.config)
-		if report := s.follow(); !report.Level() {
-			t.Errorf("not level: %+v", report)
+// thereAndBack mirrors objects of every kind, makes them again on the first side from
+// what arrived, and compares with what they once were.
+func thereAndBack(t *testing.T, s *servers) {
+	data, err := os.ReadFile("testdata/kinds.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range strings.Split(string(data), "\n---\n") {
+		s.create("helm", text)
+	}
+	s.config.Rules = []Rule{{Group: "example.com", Kind: "Widget", Rank: Customs}}
+	s.restart()
+	report := s.follow()
+	if !report.Level() {
+		t.Fatalf("not level: %+v", report)
+	}
+	s.create("helm", `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: kinds}, spec: {size: 1.5, list: [{a: null}, {}], none: null}}`)
+	s.written(1)
+	if found := must(s.mirror.Differences(t.Context())); len(found) > 0 {
+		t.Errorf("differences: %v", found)
+	}
+	kinds := must(s.to.Kinds(t.Context()))
+	a, b := everythingOf(t, s.from, kinds), everythingOf(t, s.to, kinds)
+	for _, d := range Compare(a, b, Options{Rules: s.config.Rules}) {
+		t.Errorf("%s", d)
+	}
+	seen := map[string]bool{}
+	for _, obj := range b {
+		seen[obj.GetKind()] = true
+	}
+	for _, kind := range kinds {
+		rule := ruleFor(s.config.Rules, kind.GroupKind())
+		if s.mirror.movable(kind) && rule.Acts == "" && !seen[kind.Kind] {
+			t.Errorf("there is no object of the kind %s to prove that it is copied", kind.Kind)
 		}
-		if got := s.counted.writes.Load() - before; got != 0 {
-			t.Errorf("%d writes", got)
+	}
+
+	back := map[string]Entry{}
+	w := &world{ledger: back}
+	forward := s.config.Record
+	turned := s.config
+	turned.From, turned.To = s.config.To, s.config.From
+	turned.From.Feed, turned.To.Feed = Watches(t.Context(), s.to.API, clock.RealClock{}, func() {}), Watches(t.Context(), s.from.API, clock.RealClock{}, func() {})
+	turned.Record, turned.Back = w.record(back), &forward
+	m := s.mirror
+	s.mirror = New(turned)
+	if report = s.follow(); !report.Level() || len(report.Held) > 0 {
+		t.Errorf("turned: %+v", report)
+	}
+	for _, d := range Compare(a, everythingOf(t, s.from, kinds), Options{Rules: s.config.Rules, Strict: true}) {
+		t.Errorf("after turning: %s", d)
+	}
+	s.mirror = m
+}
+
+// everythingOf lists the mirrored kinds of the estate.
+func everythingOf(t *testing.T, c *cluster.Cluster, kinds []cluster.Kind) []unstructured.Unstructured {
+	t.Helper()
+	var all []unstructured.Unstructured
+	for _, kind := range kinds {
+		rule := ruleFor(nil, kind.GroupKind())
+		if rule.Never != "" || !slices.Contains(kind.Verbs, "list") {
+			continue
 		}
-	})
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(kind.GroupVersionKind)
+		if err := c.API.List(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		for _, obj := range list.Items {
+			if !strings.HasPrefix(obj.GetNamespace(), "kube-") {
+				all = append(all, obj)
+			}
+		}
+	}
+	return all
+}
+
+func (s *servers) restart() {
+	s.config.From.Feed = Watches(s.t.Context(), s.from.API, clock.RealClock{}, func() {})
+	s.config.To.Feed = Watches(s.t.Context(), s.to.API, clock.RealClock{}, func() {})
+	s.mirror = New(s.config)
+}
+
+func restartWritesNothing(t *testing.T, s *servers) {
+	before := s.counted.writes.Load()
+	s.restart()
+	if report := s.follow(); !report.Level() {
+		t.Errorf("not level: %+v", report)
+	}
+	if got := s.counted.writes.Load() - before; got != 0 {
+		t.Errorf("%d writes", got)
+	}
 }
 
 // written syncs until so many objects more were written, and the mirror is level.

@@ -26,7 +26,7 @@ func fieldsOf(kind schema.GroupVersionKind, obj client.Object) (*unstructured.Un
 // normal is the form in which the two sides are compared: what is the team's, and
 // nothing that the rule leaves to either cluster or to the engine.
 func (r *Rule) normal(obj *unstructured.Unstructured) *unstructured.Unstructured {
-	out := object.Canonical(obj, r.ignored()...)
+	out := object.Canonical(obj, r.ignored(obj)...)
 	dropEmpty(out, "metadata", "annotations")
 	return out
 }
@@ -43,8 +43,8 @@ func (r *Rule) digest(obj *unstructured.Unstructured) string {
 func (r *Rule) birth(src *unstructured.Unstructured) *unstructured.Unstructured {
 	out := object.Portable(src)
 	unstructured.RemoveNestedField(out.Object, "metadata", "finalizers")
-	for _, own := range r.Own {
-		unstructured.RemoveNestedField(out.Object, own.Field...)
+	for _, field := range r.own(src) {
+		unstructured.RemoveNestedField(out.Object, field...)
 	}
 	dropEmpty(out, "metadata", "annotations")
 	if r.Group == "" && r.Kind == "Service" {
@@ -67,8 +67,8 @@ func (r *Rule) change(src, live *unstructured.Unstructured) *unstructured.Unstru
 	for _, engine := range r.Engine {
 		keep(out, live, engine.Field)
 	}
-	for _, own := range r.Own {
-		keep(out, live, own.Field)
+	for _, field := range r.own(src) {
+		keep(out, live, field)
 	}
 	keep(out, live, object.Field{"metadata", "finalizers"})
 	unstructured.RemoveNestedField(out.Object, "metadata", "managedFields")

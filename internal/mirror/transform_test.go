@@ -31,7 +31,7 @@ func mirroredKinds() []schema.GroupVersionKind {
 		if err != nil || kind.Version == runtime.APIVersionInternal || kind.Group == "crossfade.dev" {
 			continue
 		}
-		if _, isObject := made.(client.Object); isObject && ruleFor(nil, kind).Never == "" {
+		if _, isObject := made.(client.Object); isObject && ruleFor(nil, kind.GroupKind()).Never == "" {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -75,7 +75,7 @@ func TestTransform(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-		rule := ruleFor(nil, kind)
+		rule := ruleFor(nil, kind.GroupKind())
 		src, live := random(t, kind, "src"), random(t, kind, "live")
 		given, givenLive := src.DeepCopy(), live.DeepCopy()
 
@@ -93,7 +93,7 @@ func TestTransform(t *testing.T) {
 		changed := rule.change(src, live)
 		same(t, "a change says what its origin says", rule.normal(src), rule.normal(changed))
 		same(t, "a change of the change changes nothing", changed, rule.change(src, changed))
-		for _, field := range slices.Concat(rule.ignored(), []object.Field{{"metadata", "uid"}, {"metadata", "resourceVersion"}, {"status"}}) {
+		for _, field := range slices.Concat(rule.ignored(src), []object.Field{{"metadata", "uid"}, {"metadata", "resourceVersion"}, {"status"}}) {
 			got, _, _ := unstructured.NestedFieldNoCopy(changed.Object, field...)
 			want, _, _ := unstructured.NestedFieldNoCopy(live.Object, field...)
 			if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -175,7 +175,7 @@ func TestRules(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			rule := ruleFor(nil, test.obj.GroupVersionKind())
+			rule := ruleFor(nil, test.obj.GroupVersionKind().GroupKind())
 			if got := rule.excepted(test.obj); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 				t.Errorf("excepted because %q, want %q", got, test.want)
 			}
@@ -185,25 +185,25 @@ func TestRules(t *testing.T) {
 
 func TestRuleForKinds(t *testing.T) {
 	tests := []struct {
-		group, version, kind string
-		never, acts          bool
-		rank                 Rank
+		group, kind string
+		never, acts bool
+		rank        Rank
 	}{
-		{"", "v1", "Pod", true, false, 0},
-		{"batch", "v1", "Job", true, false, 0},
-		{"", "v1", "Event", true, false, 0},
-		{"coordination.k8s.io", "v1", "Lease", true, false, 0},
-		{"discovery.k8s.io", "v1", "EndpointSlice", true, false, 0},
-		{"crossfade.dev", "v1alpha1", "Migration", true, false, 0},
-		{"apps", "v1", "DaemonSet", false, true, Workloads},
-		{"admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", false, true, Admission},
-		{"cert-manager.io", "v1", "Certificate", false, true, Customs},
-		{"", "v1", "PersistentVolumeClaim", false, true, Contents},
-		{"apps", "v1", "Deployment", false, false, Workloads},
-		{"resource.k8s.io", "v1", "DeviceClass", false, false, Customs},
+		{"", "Pod", true, false, 0},
+		{"batch", "Job", true, false, 0},
+		{"", "Event", true, false, 0},
+		{"coordination.k8s.io", "Lease", true, false, 0},
+		{"discovery.k8s.io", "EndpointSlice", true, false, 0},
+		{"crossfade.dev", "Migration", true, false, 0},
+		{"apps", "DaemonSet", false, true, Workloads},
+		{"admissionregistration.k8s.io", "MutatingWebhookConfiguration", false, true, Admission},
+		{"cert-manager.io", "Certificate", false, true, Customs},
+		{"", "PersistentVolumeClaim", false, true, Contents},
+		{"apps", "Deployment", false, false, Workloads},
+		{"resource.k8s.io", "DeviceClass", false, false, Customs},
 	}
 	for _, test := range tests {
-		rule := ruleFor(nil, schema.GroupVersionKind{Group: test.group, Version: test.version, Kind: test.kind})
+		rule := ruleFor(nil, schema.GroupKind{Group: test.group, Kind: test.kind})
 		if (rule.Never != "") != test.never || (rule.Acts != "") != test.acts || !test.never && rule.Rank != test.rank {
 			t.Errorf("%s.%s: %+v", test.kind, test.group, rule)
 		}
@@ -216,7 +216,7 @@ func TestLoadBalancerDoesNotTakeTheAddressOfTheOtherSide(t *testing.T) {
 			ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, ports: [{port: 80, nodePort: 31000}]}}`)
 	want := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {team: shop}},
 		spec: {type: LoadBalancer, ports: [{port: 80}]}}`)
-	rule := ruleFor(nil, src.GroupVersionKind())
+	rule := ruleFor(nil, src.GroupVersionKind().GroupKind())
 	if diff := object.Diff(want, rule.birth(src)); len(diff) > 0 {
 		t.Errorf("%v", diff)
 	}
@@ -235,7 +235,7 @@ func TestDeclaredNodePortsAreKept(t *testing.T) {
 		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP, nodePort: 30081}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
 	want := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web},
 		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
-	rule := ruleFor(nil, src.GroupVersionKind())
+	rule := ruleFor(nil, src.GroupVersionKind().GroupKind())
 	if diff := object.Diff(want, rule.birth(src)); len(diff) > 0 {
 		t.Errorf("%v", diff)
 	}
