@@ -15,6 +15,8 @@ type asking struct {
 	prober *Prober
 
 	mu        sync.Mutex
+	at        time.Time // when it was last asked for
+	resting   bool
 	names     []Name
 	perSecond int
 	tracks    map[string]*track
@@ -28,7 +30,8 @@ func newAsking(p *Prober) *asking { return &asking{prober: p, tracks: map[string
 func (a *asking) set(names []Name, perSecond int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if perSecond == a.perSecond && slices.Equal(names, a.names) {
+	a.at = time.Now()
+	if !a.resting && perSecond == a.perSecond && slices.Equal(names, a.names) {
 		return
 	}
 	wanted := make(map[string]Name, len(names))
@@ -40,7 +43,7 @@ func (a *asking) set(names []Name, perSecond int) {
 			a.end(t)
 			a.book.free(t.index)
 			delete(a.tracks, key)
-		} else if n != t.name || perSecond != a.perSecond {
+		} else if a.resting || n != t.name || perSecond != a.perSecond {
 			a.end(t)
 			a.tracks[key] = a.begin(n, perSecond, t)
 		}
@@ -50,7 +53,21 @@ func (a *asking) set(names []Name, perSecond int) {
 			a.tracks[key] = a.begin(n, perSecond, nil)
 		}
 	}
-	a.names, a.perSecond = names, perSecond
+	a.names, a.perSecond, a.resting = names, perSecond, false
+}
+
+// rest lets the lanes run out if nobody has asked for a while. What is known is
+// kept, and set goes on from there.
+func (a *asking) rest() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.resting || time.Since(a.at) < patience {
+		return
+	}
+	a.resting = true
+	for _, t := range a.tracks {
+		a.end(t)
+	}
 }
 
 // begin starts a name's lanes. It takes over what is known of the name from its
@@ -177,13 +194,13 @@ func (t *track) pair(s slot) *pair {
 
 // end notes how one half of a slot ended, and counts the pair if it was the second.
 func (t *track) end(s slot, side int, h half) {
-	t.asking.prober.tally.count(h)
 	t.asking.mu.Lock()
 	defer t.asking.mu.Unlock()
 	p := t.pair(s)
 	if p == nil {
 		return
 	}
+	t.asking.prober.tally.count(h)
 	p.halves[side], p.ended[side] = h, true
 	if !p.ended[source] || !p.ended[target] {
 		return
@@ -212,11 +229,11 @@ func (t *track) count(c *cell, a, b half, fresh bool) {
 	}
 	c.add(pairOf(keptPairs, a.class, b.class), 1)
 	timed := !a.untimed && !b.untimed && !a.class.Failed() && !b.class.Failed()
-	if timed && t.before.timed() {
+	if timed && t.before.timed {
 		c.add(timedPairs, 1)
 		t.compare(c, a.latency, b.latency)
 	}
-	t.before.note(a, b, timed, t.asking.prober.options.BurnIn)
+	t.before.note([2]half{a, b}, timed, t.asking.prober.options.BurnIn)
 }
 
 func (t *track) join(alike, fresh bool) {
@@ -257,18 +274,17 @@ type before struct {
 	pairs     int64
 	failed    [2]int64
 	latencies [2][]time.Duration
+	timed     bool // there are quantiles to compare with
 	frozen    bool
 }
 
-func (b *before) timed() bool { return b.now.Latency[source][0] > 0 }
-
 // note takes in a pair, as long as the burn-in goes on.
-func (b *before) note(source, target half, timed bool, burnIn int) {
+func (b *before) note(halves [2]half, timed bool, burnIn int) {
 	if b.frozen {
 		return
 	}
 	b.pairs++
-	for i, h := range []half{source, target} {
+	for i, h := range halves {
 		if h.class.Failed() {
 			b.failed[i]++
 		}
@@ -281,8 +297,9 @@ func (b *before) note(source, target half, timed bool, burnIn int) {
 		return
 	}
 	b.now.Pairs, b.now.Failed = b.pairs, b.failed
-	if len(b.latencies[0])*2 >= enough {
-		b.now.Latency = [2][judge.Levels]time.Duration{judge.Quantiles(b.latencies[0]), judge.Quantiles(b.latencies[1])}
+	if len(b.latencies[source])*2 >= enough {
+		b.timed = true
+		b.now.Latency = [2][judge.Levels]time.Duration{judge.Quantiles(b.latencies[source]), judge.Quantiles(b.latencies[target])}
 	}
 	if b.frozen = int(b.pairs) >= burnIn; b.frozen {
 		b.latencies = [2][]time.Duration{}

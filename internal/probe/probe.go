@@ -78,13 +78,37 @@ func New(ctx context.Context, o Options) *Prober {
 	o.MaxSlip = cmp.Or(o.MaxSlip, 50*time.Millisecond)
 	p := &Prober{ctx: ctx, options: o, asked: map[string]*asking{}, pulse: newPulse(o.MaxSlip)}
 	go p.pulse.run(ctx)
+	go p.watch()
 	return p
 }
 
+// patience is for how long names are asked on when nobody wants to know.
+const patience = 10 * time.Minute
+
+// watch lets rest what nobody wants to know any more.
+func (p *Prober) watch() {
+	ticks := time.NewTicker(time.Minute)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		p.mu.Lock()
+		for _, a := range p.asked {
+			a.rest()
+		}
+		p.mu.Unlock()
+	}
+}
+
 // Ask has these names asked under key from now on, each perSecond times a second
-// on either side, and no others. It costs little when nothing has changed. What is
-// known of a name is kept while it is asked; if an address of it changes, it counts
-// as one that is being set up until both sides have answered alike again.
+// on either side, and no others. It costs little when nothing has changed, and is to
+// be repeated: after ten minutes without it, nothing is asked until it comes again.
+// What is known of a name is kept while it is among the names; if an address of it
+// changes, it counts as one that is being set up until both sides have answered
+// alike again.
 func (p *Prober) Ask(key string, names []Name, perSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"syscall"
@@ -108,7 +109,8 @@ func (n Name) encode(last bool) []byte {
 	if n.Port != 80 {
 		host = net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port)))
 	}
-	text := "GET " + n.Path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: crossfade-prober\r\nAccept: */*\r\n"
+	path := url.URL{Path: n.Path}
+	text := "GET " + path.RequestURI() + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: crossfade-prober\r\nAccept: */*\r\n"
 	if last {
 		text += "Connection: close\r\n"
 	}
