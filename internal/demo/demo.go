@@ -218,6 +218,11 @@ func (s *show) say(format string, args ...any) {
 	fmt.Fprintf(s.Progress, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// repeat draws the line of progress that is there anew.
+func (s *show) repeat(line string) {
+	fmt.Fprintf(s.Progress, "\x1b[1A\x1b[2K%6.1fs  %s\n", time.Since(s.began).Seconds(), line)
+}
+
 func (s *show) noteFault(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -132,24 +132,32 @@ func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Mig
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the migration had not arrived after %s", limit))
 	defer cancel()
 	key := client.ObjectKeyFromObject(m)
-	var last string
+	var last, line string
 	for {
 		now := &v1.Migration{}
 		if err := s.world.hub.client.Get(ctx, key, now); err == nil {
 			s.stages = stageTimes(now)
 			s.frozenSeconds = now.Status.FrozenSeconds
-			if line := view.Line(now); line != last {
+			line = view.Line(now)
+			if news := headline(now); news != last {
 				s.say("%s", line)
-				last = line
+				last = news
+			} else if s.Live {
+				s.repeat(line)
 			}
 			if arrived(now) {
 				return nil
 			}
 		}
 		if err := pause(ctx, 250*time.Millisecond); err != nil {
-			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+			return fmt.Errorf("%w: %s", context.Cause(ctx), line)
 		}
 	}
+}
+
+// headline is what has to change for a new line of progress.
+func headline(m *v1.Migration) string {
+	return fmt.Sprint(m.Status.Stage, m.Spec.Direction, m.Status.Reason, m.Status.Capacity/10, m.Status.Entry, m.Status.Writer)
 }
 
 // A StageTime is when a stage ran, in seconds since the demo began.

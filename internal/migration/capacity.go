@@ -42,7 +42,9 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	behind := 0
 	for _, l := range loads {
 		next, level := plan.NextScale(l.balance)
-		if !level {
+		if level {
+			book.replicas[l.workload.ID()] = book.replicas[l.workload.ID()].Arrive()
+		} else {
 			behind++
 		}
 		s := step{load: l, next: next, floors: book.floors(v, l, next)}
@@ -97,11 +99,14 @@ func (e *Engine) weigh(v *visit, book *standings, to goal) []load {
 			continue // the mirror has not carried it yet, or its team deleted it
 		}
 		standing := book.observe(l, v.m.Status.Writer)
+		patience := time.Duration(v.m.Spec.Shift.ReadyMinutes) * time.Minute
 		l.balance = plan.Balance{
 			Wanted: standing.Wanted, Goal: to(standing.Wanted), MaxTotalPercent: v.m.Spec.Shift.MaxTotalPercent,
 			Source: e.capacityOf(v, &v.source, l.source, w), Target: e.capacityOf(v, &v.target, l.target, w),
 		}
-		if standing.Quarantined {
+		standing = standing.Try(v.m.Status.Stage, l.balance.Target, e.Clock.Now(), patience)
+		book.replicas[w.ID()] = standing
+		if standing.QuarantinedIn != "" {
 			l.balance.Goal = plan.Scale{Source: standing.Wanted}
 		}
 		loads = append(loads, l)

@@ -48,6 +48,7 @@ func (e *Engine) enterNext(ctx context.Context, v *visit) (Progress, error) {
 		return p, err
 	}
 	name := fmt.Sprintf("entry-%d", percent)
+	e.hearEvidence(v, name)
 	if left, over := e.waited(v, name, ttl(v.m)); !over {
 		return waiting(v1.OldTTLCached, left, fmt.Sprintf("%d %% of the names lead to the target; old answers may live", percent)), nil
 	}

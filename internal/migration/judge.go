@@ -26,7 +26,7 @@ type Judge interface {
 // judged is Done when the gates, and the judge's over everything since this part
 // of the stage was first asked about, have passed or are waived.
 func (e *Engine) judged(ctx context.Context, v *visit, part string, gates []v1.Gate) (Progress, error) {
-	since := v.moment("judged-"+part, e.Clock.Now())
+	since := e.hearEvidence(v, part)
 	verdicts, err := e.Judge.Judge(ctx, v.m, v.names(), since)
 	if err != nil {
 		return Progress{}, fmt.Errorf("judge: %w", err)
@@ -39,6 +39,12 @@ func (e *Engine) judged(ctx context.Context, v *visit, part string, gates []v1.G
 	p := Done()
 	p.Gates = gates
 	return p, nil
+}
+
+// hearEvidence tells since when evidence about a part of the stage counts: since it
+// was first asked about.
+func (e *Engine) hearEvidence(v *visit, part string) time.Time {
+	return v.moment("judged-"+part, e.Clock.Now())
 }
 
 // names are the public names of the estate, with the address of either side, for

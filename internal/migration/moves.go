@@ -78,7 +78,7 @@ func (v *visit) moveStatus(app plan.App, book *standings) v1.MoveStatus {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
 		if standing, known := book.replicas[w.ID()]; known {
 			record.Wanted = standing.Wanted
-			quarantined = quarantined || standing.Quarantined
+			quarantined = quarantined || standing.QuarantinedIn != ""
 		}
 		if d := v.source.deployments[key]; d != nil && w.Kind == "Deployment" {
 			record.Source = min(d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1))

@@ -130,8 +130,30 @@ type Standing struct {
 	Target Told  `json:"target"`
 	// Asked is when the target was last told to run more.
 	Asked time.Time `json:"asked,omitzero"`
-	// Quarantined is true once the target did not bring the workload up in time.
-	Quarantined bool `json:"quarantined,omitempty"`
+	// QuarantinedIn is the stage in which the target did not bring the workload up in
+	// time: it stays in the source until another stage tries again.
+	QuarantinedIn v1.Stage `json:"quarantinedIn,omitempty"`
+}
+
+// Try takes up what became of the pods that the target was told to run: a workload
+// that has not brought them up in patience is quarantined for the rest of the
+// stage.
+func (s Standing) Try(stage v1.Stage, target Capacity, now time.Time, patience time.Duration) Standing {
+	if s.QuarantinedIn != "" && s.QuarantinedIn != stage {
+		s.QuarantinedIn, s.Asked = "", time.Time{}
+	}
+	late := !s.Asked.IsZero() && now.Sub(s.Asked) > patience
+	if late && target.Ready < target.Spec {
+		s.QuarantinedIn = stage
+	}
+	return s
+}
+
+// Arrive notes that the workload stands where it should: what was asked of the
+// target was done.
+func (s Standing) Arrive() Standing {
+	s.Asked = time.Time{}
+	return s
 }
 
 // Stand is the standing of a workload that nobody was told anything about.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -86,6 +87,32 @@ func settle(t *rapid.T, c *Capacity, spec int32) {
 	c.Ready += rapid.Int32Range(0, spec-c.Ready).Draw(t, "ready")
 	if rapid.Bool().Draw(t, "settled") {
 		c.Settled = c.Ready
+	}
+}
+
+func TestAWorkloadIsQuarantinedForTheStageInWhichItIsLate(t *testing.T) {
+	asked := time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)
+	up, down := Capacity{Spec: 2, Ready: 2}, Capacity{Spec: 2, Ready: 1}
+	tests := []struct {
+		name     string
+		standing Standing
+		target   Capacity
+		after    time.Duration
+		want     v1.Stage
+	}{
+		{"up in time", Standing{Asked: asked}, up, time.Hour, ""},
+		{"not up yet, but in time", Standing{Asked: asked}, down, time.Minute, ""},
+		{"late", Standing{Asked: asked}, down, time.Minute + 1, v1.Shifting},
+		{"nothing was asked of it", Standing{}, down, time.Hour, ""},
+		{"stays so for the stage", Standing{Asked: asked, QuarantinedIn: v1.Shifting}, up, time.Hour, v1.Shifting},
+		{"is tried again in the next", Standing{Asked: asked, QuarantinedIn: v1.Prepare}, up, time.Hour, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.standing.Try(v1.Shifting, tt.target, asked.Add(tt.after), time.Minute).QuarantinedIn; got != tt.want {
+				t.Errorf("quarantined in %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
