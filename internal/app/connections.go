@@ -47,12 +47,19 @@ type connection struct {
 	listeners []chan struct{}
 }
 
+// deafness is for how long a cache may be without its watches before what it holds
+// counts as unknown.
+const deafness = 5 * time.Second
+
 // connect returns the connection to a cluster, made anew if its Cluster object or
 // its kubeconfig changed.
 func (c *connections) connect(ctx context.Context, obj *v1.Cluster) (migration.Connection, error) {
 	conn, err := c.to(ctx, obj)
 	if err != nil {
 		return migration.Connection{}, err
+	}
+	if since, deaf := conn.cache.Deaf(); deaf && time.Since(since) > deafness {
+		return migration.Connection{}, fmt.Errorf("%s has not been heard since %s", obj.Name, since.Format(time.TimeOnly))
 	}
 	return migration.Connection{API: cluster.ReadingFrom(conn.cluster, conn.cache), Facts: conn.cluster}, nil
 }

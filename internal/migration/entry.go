@@ -105,7 +105,7 @@ func (e *Engine) steer(ctx context.Context, doing v1.Reason, c copyOf, before, w
 	if err != nil {
 		return Progress{}, err
 	}
-	stale, err := e.Servers.Stale(ctx, c.servers, step.Want)
+	stale, err := e.Servers.Stale(ctx, c.servers, step.Want, step.Absent...)
 	if err != nil {
 		return Progress{}, fmt.Errorf("ask the servers of %s: %w", c.zone, err)
 	}

@@ -37,7 +37,9 @@ type visit struct {
 type site struct {
 	side v1.Side
 	name string
-	api  cluster.API
+	// record is the Cluster object by which the hub knows the site.
+	record *v1.Cluster
+	api    cluster.API
 	// facts are what the cluster tells about itself.
 	facts cluster.Facts
 
@@ -78,6 +80,9 @@ func (e *Engine) look(ctx context.Context, m *v1.Migration) (*visit, error) {
 	if v.target, err = e.visitSite(ctx, m, v1.Target, m.Spec.Target); err != nil {
 		return nil, err
 	}
+	if err := v.ledger.Keep(ctx, m, v.source.record, v.target.record); err != nil {
+		return nil, fmt.Errorf("keep the journal: %w", err)
+	}
 	v.estate, err = e.inventory(ctx, m, &v.source)
 	return v, wrap("take the inventory of "+m.Spec.Source, err)
 }
@@ -92,7 +97,7 @@ func (e *Engine) visitSite(ctx context.Context, m *v1.Migration, side v1.Side, n
 	if err != nil {
 		return s, fmt.Errorf("connect to cluster %s: %w", name, err)
 	}
-	s.api, s.facts = connection.API, connection.Facts
+	s.record, s.api, s.facts = c, connection.API, connection.Facts
 	return s, wrap("read cluster "+name, s.read(ctx, scope(m)))
 }
 
