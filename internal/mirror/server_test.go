@@ -24,7 +24,7 @@ import (
 
 // servers are two real API servers with a mirror between them.
 type servers struct {
-	t        *testing.T
+	t        testing.TB
 	from, to *cluster.Cluster
 	counted  *counting
 	ledger   map[string]Entry
@@ -53,7 +53,7 @@ func (c *counting) Patch(ctx context.Context, obj client.Object, patch client.Pa
 	return c.API.Patch(ctx, obj, patch, opts...)
 }
 
-func startServers(t *testing.T) *servers {
+func startServers(t testing.TB) *servers {
 	t.Helper()
 	s := &servers{t: t, ledger: map[string]Entry{}}
 	for _, side := range []**cluster.Cluster{&s.from, &s.to} {
@@ -79,7 +79,7 @@ func startServers(t *testing.T) *servers {
 }
 
 // keepFence holds the fence of a cluster for as long as the test lasts.
-func keepFence(t *testing.T, c *cluster.Cluster) {
+func keepFence(t testing.TB, c *cluster.Cluster) {
 	t.Helper()
 	if err := c.Fence.Hold(t.Context()); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func (s *servers) follow() Report {
 	return report
 }
 
-func manifest(t *testing.T, text string) *unstructured.Unstructured {
+func manifest(t testing.TB, text string) *unstructured.Unstructured {
 	t.Helper()
 	obj := &unstructured.Unstructured{}
 	if err := yaml.Unmarshal([]byte(text), &obj.Object); err != nil {
@@ -355,7 +355,7 @@ func (s *servers) copyOf(obj *unstructured.Unstructured) *unstructured.Unstructu
 	return read(s.t, s.to, obj)
 }
 
-func read(t *testing.T, c *cluster.Cluster, obj *unstructured.Unstructured) *unstructured.Unstructured {
+func read(t testing.TB, c *cluster.Cluster, obj *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	out := &unstructured.Unstructured{}
 	out.SetGroupVersionKind(obj.GroupVersionKind())
