@@ -14,7 +14,7 @@ DEMO_FLAGS   ?=
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test test-race test-peers bench generate check-generated lint clean
+.PHONY: help build demo test bench generate check-generated lint clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,7 @@ test: build check-generated ## Run every test that needs neither root nor other 
 	@CROSSFADE_SANDBOX=$(BIN)/sandbox CROSSFADE_ESTATE=$(BIN)/estate CROSSFADE_BINARY=$(BIN)/crossfade \
 	  go test -timeout 14m ./...
 	@cd sandbox && CROSSFADE_SANDBOX=$(BIN)/sandbox go test -timeout 14m ./...
+	@CROSSFADE_DEMO=$(BIN)/crossfade go test -timeout 14m -run TestAnEstateMovesUnnoticed ./internal/demo
 
 bench: build ## Measure, and print `name value unit` lines (BENCH=demo|mirror|plan|landing for a part)
 	@mkdir -p out && $(BIN)/crossfade bench --out out/bench.json $(BENCH)
@@ -52,6 +53,7 @@ check-generated: ## Refuse generated files that are not fresh
 
 lint: ## Lint both modules
 	@$(LINT) run ./...
+	@cd sandbox && $(LINT) run --config $(CURDIR)/.golangci.yml ./...
 
 clean: ## Remove what was built
 	rm -rf $(BIN) out
