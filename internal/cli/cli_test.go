@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -182,14 +181,12 @@ func TestTheHandbookIsComplete(t *testing.T) {
 // gateNames reads the constants Gate… of package plan.
 func gateNames(t *testing.T) map[string]bool {
 	t.Helper()
-	packages, err := parser.ParseDir(token.NewFileSet(), "../plan", func(f fs.FileInfo) bool {
-		return !strings.HasSuffix(f.Name(), "_test.go")
-	}, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../plan/gates.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	ast.Inspect(packages["plan"], func(n ast.Node) bool {
+	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Gate") || len(spec.Values) != 1 {
 			return true

@@ -42,10 +42,11 @@ var noon = time.Date(2027, 3, 1, 12, 4, 0, 0, time.UTC)
 //	code N                   the last command line ended with this exit code
 //	hub STATE…               put objects into the hub: testdata of package view, or a file
 //	soon STATE…              what the engine makes of them, one each time that a command looks
-//	trouble WORD             the next request to the hub fails: conflict, refused, invalid or gone
+//	trouble WORD             the next request to the hub fails: conflict, away or forbidden
 //
 // The variable TTY lists which of in, out and err are terminals, STDIN is what a
-// person types, WIDTH is the width of the terminal.
+// person types, WIDTH is the width of the terminal. With INTERRUPT the person
+// interrupts as soon as there is nothing new to be seen.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", UpdateScripts: *update, RequireUniqueNames: true,
@@ -82,8 +83,10 @@ type world struct {
 	hub     *memory.Cluster
 	code    int
 	soon    [][]client.Object
-	looked  bool
 	trouble string
+	// looked and listed are true once the command has seen a migration, or events.
+	looked, listed bool
+	interrupt      func()
 }
 
 func newWorld() (*world, error) {
@@ -100,17 +103,15 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey).(*wor
 func crossfade(argv0 string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		w := worldOf(ts)
-		w.looked = false
+		w.looked, w.listed = false, false
 		tty := func(name string) bool { return strings.Contains(ts.Getenv("TTY"), name) }
 		width, err := strconv.Atoi(ts.Getenv("WIDTH"))
 		ts.Check(err)
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
+		w.interrupt = func() {}
 		if ts.Getenv("INTERRUPT") != "" {
-			after, err := time.ParseDuration(ts.Getenv("INTERRUPT"))
-			ts.Check(err)
-			ctx, cancel = context.WithCancel(ctx)
-			defer time.AfterFunc(after, cancel).Stop()
+			w.interrupt = cancel
 		}
 		w.code = Main(ctx, Env{
 			Args: append([]string{argv0}, absolute(ts, args)...), Stdin: strings.NewReader(ts.Getenv("STDIN")),
@@ -161,19 +162,28 @@ func (h hubClient) Get(ctx context.Context, key client.ObjectKey, obj client.Obj
 	}
 	if _, about := obj.(*v1.Migration); about {
 		// The engine has done something since the command last looked.
-		if h.w.looked && len(h.w.soon) > 0 {
+		switch {
+		case h.w.looked && len(h.w.soon) > 0:
 			if err := put(ctx, h.w.hub, h.w.soon[0]); err != nil {
 				return err
 			}
 			h.w.soon = h.w.soon[1:]
+		case h.w.looked:
+			h.w.interrupt()
 		}
 		h.w.looked = true
 	}
-	return h.w.hub.Get(ctx, key, obj, opts...)
+	return h.w.hub.Get(context.WithoutCancel(ctx), key, obj, opts...)
 }
 
 func (h hubClient) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
-	return h.w.hub.List(ctx, list, opts...)
+	if _, events := list.(*corev1.EventList); events {
+		if h.w.listed {
+			h.w.interrupt()
+		}
+		h.w.listed = true
+	}
+	return h.w.hub.List(context.WithoutCancel(ctx), list, opts...)
 }
 
 func (h hubClient) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {

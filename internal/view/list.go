@@ -16,7 +16,7 @@ func List(all []Summary, look Look, wide bool) string {
 	rows := [][]string{head}
 	for _, s := range all {
 		row := []string{
-			s.Name, s.Source, s.Target, string(s.Direction), string(stageNow(s)),
+			s.Name, s.Source, s.Target, string(s.Direction), stageNow(s),
 			sheet.mark(standingMarks[s.Standing], standingWords[s.Standing]),
 			fmt.Sprintf("%d %%", s.Capacity), fmt.Sprintf("%d %%", s.Entry), sideWord(s.Writer),
 		}

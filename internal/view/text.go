@@ -129,6 +129,9 @@ func rollbackWords(c v1.RollbackCost) string {
 	if strings.Contains(loses, " ") {
 		return loses
 	}
+	if c.Seconds == 0 {
+		return "at once, loses " + loses
+	}
 	return fmt.Sprintf("about %s, loses %s", Duration(time.Duration(c.Seconds)*time.Second), loses)
 }
 
