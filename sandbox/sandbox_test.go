@@ -107,6 +107,15 @@ func (c *cluster) run(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// kill kills a process (SIGKILL) and waits for its end.
+func (c *cluster) kill(t *testing.T, process *exec.Cmd) {
+	t.Helper()
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // its error is the signal
+}
+
 func (c *cluster) startControl(t *testing.T) {
 	t.Helper()
 	c.control = c.run(t, "control", "--cluster", fmt.Sprint(c.number), "--dir", filepath.Join(c.dir, "control"),
@@ -310,14 +319,18 @@ func TestTrafficSurvivesScalingRolloutAndDeathOfTheControlPlane(t *testing.T) {
 	eventually(t, "rolled out", 60*time.Second, func() bool { return c.settled("web", 3)() && c.settled("real", 3)() })
 
 	before := c.pods(t, "app=real")
-	if err := c.control.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.control.Wait()
+	c.kill(t, c.control)
 	<-time.After(3 * time.Second) // of traffic without a control plane
 	c.startControl(t)
+	after := c.pods(t, "app=real")
+
+	// And once more, in the middle of a rollout and a scaling.
 	c.patch(t, "web", `{"spec":{"replicas":2}}`)
-	eventually(t, "scaled to 2 after the restart", 40*time.Second, c.settled("web", 2))
+	c.patch(t, "real", `{"spec":{"template":{"metadata":{"annotations":{"release":"3"}}}}}`)
+	<-time.After(time.Second)
+	c.kill(t, c.control)
+	c.startControl(t)
+	eventually(t, "scaled and rolled out", 60*time.Second, func() bool { return c.settled("web", 2)() && c.settled("real", 3)() })
 	eventually(t, "every pod that was told to stop is gone", 30*time.Second, func() bool { return len(c.pods(t, "")) == 5 })
 
 	tr.stop()
@@ -328,13 +341,13 @@ func TestTrafficSurvivesScalingRolloutAndDeathOfTheControlPlane(t *testing.T) {
 	if len(tr.pods) < 12 {
 		t.Errorf("only %d pods answered, want all of both releases", len(tr.pods))
 	}
-	after := c.pods(t, "app=real")
 	for i, pod := range after {
 		if n := pod.Status.ContainerStatuses[0].RestartCount; n != 0 || pod.UID != before[i].UID {
 			t.Errorf("pod %s is another than before the control plane died, or was restarted %d times", pod.Name, n)
 		}
 	}
-	c.wantLogs(t, after[0].Name, "serving from "+after[0].Name)
+	now := c.pods(t, "app=real")
+	c.wantLogs(t, now[0].Name, "serving from "+now[0].Name)
 }
 
 func (c *cluster) once(tr *traffic, target string) {
@@ -379,8 +392,7 @@ func TestRestartedNodeKeepsItsPods(t *testing.T) {
 		before[pod.Name] = pod.Status.PodIP
 	}
 
-	_ = c.node.Process.Kill()
-	_ = c.node.Wait()
+	c.kill(t, c.node)
 	eventually(t, "processes of pods end with their node", 5*time.Second, func() bool {
 		for _, ip := range before {
 			if conn, err := net.Dial("tcp", "127."+strings.TrimPrefix(ip, "10.")+":8080"); err == nil {

@@ -132,5 +132,6 @@ func (s *store[T]) drop(name string, object T) {
 		return
 	}
 	delete(s.known, name)
+	object.SetManagedFields(nil)
 	s.tell(Change[T]{Name: name, Object: object, Gone: true})
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -104,19 +105,28 @@ func (c *container) startsAgain(e exit) bool {
 	return policy == corev1.RestartPolicyAlways || (policy == corev1.RestartPolicyOnFailure && e.code != 0)
 }
 
+// errUnmounted says that a container cannot start yet for want of a volume.
+type errUnmounted struct{ error }
+
 // begin starts an instance. It waits as long as something that the container
 // refers to is missing; that is the only reason for a nil instance and a nil error,
 // once ctx has ended.
 func (c *container) begin(ctx context.Context) (instance, error) {
 	for {
+		why := "CreateContainerConfigError"
 		vars, err := c.pod.node.environmentOf(c.pod, c).variables(ctx, c.pod.snapshot(), c.spec)
 		if err == nil {
-			return c.pod.node.start(c, vars)
+			var inst instance
+			inst, err = c.pod.node.start(c, vars)
+			if !errors.As(err, new(errUnmounted)) {
+				return inst, err
+			}
+			why = "ContainerCreating"
 		}
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		c.pod.change(func() { c.state = waiting("CreateContainerConfigError", err.Error()) })
+		c.pod.change(func() { c.state = waiting(why, err.Error()) })
 		if !sleep(ctx, configRetry) {
 			return nil, nil
 		}

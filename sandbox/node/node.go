@@ -29,6 +29,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
 
 	"crossfade.dev/sandbox/address"
 	"crossfade.dev/sandbox/delay"
@@ -110,6 +111,7 @@ func Run(ctx context.Context, cfg Config, ready func()) error {
 		return err
 	}
 	n.connect(client)
+	klog.SetSlogLogger(n.log) // what client-go says
 
 	if err := n.register(ctx); err != nil {
 		return err

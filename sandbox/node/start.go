@@ -143,7 +143,7 @@ func (p *pod) startProcess(c *container, i image, vars map[string]string) (insta
 	}
 	folders, err := p.node.volumes.make(p.ctx, p.snapshot(), filepath.Join(p.dir(), "volumes"))
 	if err != nil {
-		return nil, err
+		return nil, errUnmounted{err}
 	}
 	root := filepath.Join(home, "root")
 	mounted, err := mounts(c.spec, folders, root)
