@@ -29,7 +29,6 @@ const (
 // A span is what was counted from one second to another, which is excluded.
 type span struct {
 	from, to int64
-	open     int // pairs that have begun and not ended
 	cells    []cell
 	settled  bool
 	estate   judge.Estate // without Names
@@ -160,7 +159,7 @@ func (b *book) merge(first int) {
 		}
 	}
 	into.estate.Merge(from.estate)
-	into.to, into.open = from.to, into.open+from.open
+	into.to = from.to
 	b.spans = slices.Delete(b.spans, first+1, first+2)
 	b.coarse--
 }
@@ -171,21 +170,13 @@ type sums struct {
 	estate judge.Estate
 }
 
-// sum adds up what was counted from one second on, through the last second before
-// the other that has nothing under way any more, and none before it: answers that
-// are slow or do not come must not be missing from what is looked at.
-func (b *book) sum(from, to int64) sums {
+// sum adds up what was counted from one second on.
+func (b *book) sum(from int64) sums {
 	b.mark(from)
 	out := sums{cells: make([]judge.Evidence, b.size)}
-	for i, s := range b.spans {
+	for _, s := range b.spans {
 		if s.from < from {
 			continue
-		}
-		if i >= b.coarse {
-			if s.to > to || s.open > 0 {
-				break
-			}
-			s.settle()
 		}
 		for index, c := range s.cells {
 			c.tell(&out.cells[index])
@@ -193,6 +184,15 @@ func (b *book) sum(from, to int64) sums {
 		out.estate.Merge(s.estate)
 	}
 	return out
+}
+
+// settle settles the seconds before end.
+func (b *book) settle(end int64) {
+	for i := len(b.spans); i > b.coarse && !b.spans[i-1].settled; i-- {
+		if b.spans[i-1].to <= end {
+			b.spans[i-1].settle()
+		}
+	}
 }
 
 func (b *book) mark(second int64) {

@@ -38,7 +38,7 @@ func TestSumsSinceAMoment(t *testing.T) {
 			}
 		}
 		for _, from := range append(marks, 0) {
-			got := b.sum(from, second+1)
+			got := b.sum(from)
 			want := make([]int64, names)
 			for _, c := range all {
 				if c.second >= from {
@@ -57,22 +57,6 @@ func TestSumsSinceAMoment(t *testing.T) {
 	}
 }
 
-func TestSumEndsBeforeWhatIsUnderWay(t *testing.T) {
-	var b book
-	index := b.take()
-	for second := range int64(10) {
-		b.at(second).cell(index).add(pairOf(keptPairs, judge.Success, judge.Success), 1)
-	}
-	b.at(6).open++
-	if got := b.sum(0, 20).cells[index].Kept[judge.Success][judge.Success]; got != 6 {
-		t.Errorf("%d seconds, want those from 0 to 5", got)
-	}
-	b.at(6).open--
-	if got := b.sum(0, 9).cells[index].Kept[judge.Success][judge.Success]; got != 9 {
-		t.Errorf("%d seconds, want those from 0 to 8", got)
-	}
-}
-
 func TestSettledSecond(t *testing.T) {
 	var b book
 	quick, struck := b.take(), b.take()
@@ -85,7 +69,8 @@ func TestSettledSecond(t *testing.T) {
 	s.cell(struck).add(ownTarget, 9)
 	s.cell(quick).add(ownTarget, 2)
 	for range 2 { // being looked at changes nothing
-		sum := b.sum(0, 6)
+		b.settle(6)
+		sum := b.sum(0)
 		e := sum.cells[struck]
 		if e.Slow[judge.P99] != (judge.Discord{Target: 1}) || e.Slow[0] != (judge.Discord{Source: 1}) {
 			t.Errorf("slow seconds %+v", e.Slow)
@@ -110,7 +95,7 @@ func TestFreedCellIsEmptyForTheNextName(t *testing.T) {
 	if second := b.take(); second != first {
 		t.Errorf("cell %d, want %d again", second, first)
 	}
-	if e := b.sum(0, 10).cells[first]; e.Invalid != 0 {
+	if e := b.sum(0).cells[first]; e.Invalid != 0 {
 		t.Errorf("%+v", e)
 	}
 }

@@ -27,7 +27,7 @@ func newLane(t *track, side int) *lane {
 	}
 	return &lane{
 		track: t, side: side, address: net.JoinHostPort(ip, strconv.Itoa(int(t.name.Port))),
-		options: t.asking.prober.options, kept: t.name.encode(false), fresh: t.name.encode(true),
+		options: t.prober.options, kept: t.name.encode(false), fresh: t.name.encode(true),
 	}
 }
 
@@ -74,7 +74,7 @@ func (l *lane) open(s slot, due time.Time) {
 // ask makes one request, on w if there is one. It returns the wire for the next
 // one, or nil.
 func (l *lane) ask(w *wire, request []byte, due time.Time) (half, *wire) {
-	p := l.track.asking.prober
+	p := l.track.prober
 	slip := time.Since(due)
 	p.tally.slip(slip)
 	if slip > l.options.Timeout/2 {
@@ -96,7 +96,7 @@ func (l *lane) ask(w *wire, request []byte, due time.Time) (half, *wire) {
 
 func (l *lane) exchange(w *wire, request []byte, deadline time.Time) (judge.Class, *wire, error) {
 	if w == nil {
-		ctx, cancel := context.WithDeadline(l.track.asking.prober.ctx, deadline)
+		ctx, cancel := context.WithDeadline(l.track.prober.ctx, deadline)
 		conn, err := l.options.Dial(ctx, "tcp", l.address)
 		cancel()
 		if err != nil {

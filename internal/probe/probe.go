@@ -11,6 +11,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -85,9 +86,9 @@ func New(ctx context.Context, o Options) *Prober {
 // patience is for how long names are asked on when nobody wants to know.
 const patience = 10 * time.Minute
 
-// watch lets rest what nobody wants to know any more.
+// watch tends what is asked, also when nobody wants to know.
 func (p *Prober) watch() {
-	ticks := time.NewTicker(time.Minute)
+	ticks := time.NewTicker(10 * time.Second)
 	defer ticks.Stop()
 	for {
 		select {
@@ -96,10 +97,11 @@ func (p *Prober) watch() {
 		case <-ticks.C:
 		}
 		p.mu.Lock()
-		for _, a := range p.asked {
-			a.rest()
-		}
+		asked := slices.Collect(maps.Values(p.asked))
 		p.mu.Unlock()
+		for _, a := range asked {
+			a.tend()
+		}
 	}
 }
 

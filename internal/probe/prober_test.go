@@ -351,9 +351,8 @@ func TestMomentAskedForIsKeptExactly(t *testing.T) {
 }
 
 func TestProberThatIsLateSaysNothing(t *testing.T) {
-	probing(t, func(t *testing.T, p *Prober, source, _ *entry) {
-		a := newAsking(p)
-		l := newLane(&track{asking: a, name: named("a.test")}, 0)
+	probing(t, func(t *testing.T, p *Prober, side, _ *entry) {
+		l := newLane(newTrack(p, named("a.test"), 1, 0), source)
 		tests := []struct {
 			late time.Duration
 			want half
@@ -368,7 +367,7 @@ func TestProberThatIsLateSaysNothing(t *testing.T) {
 			if h != test.want {
 				t.Errorf("%s late: %+v, want %+v", test.late, h, test.want)
 			}
-			if got := source.requests.Load(); got != int64(min(i+1, 2)) {
+			if got := side.requests.Load(); got != int64(min(i+1, 2)) {
 				t.Errorf("%s late: %d requests sent so far", test.late, got)
 			}
 		}
