@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -546,5 +548,41 @@ func TestImmutableObjectIsMadeAgain(t *testing.T) {
 	}
 	if c := get(t, w.to, &corev1.ConfigMap{}, "team-0", "app-0"); c.Data["level"] != "debug" {
 		t.Errorf("the copy says %v", c.Data)
+	}
+}
+
+func TestCrossfadesOwnObjectsAreNobodysBusiness(t *testing.T) {
+	w := levelWorld(t)
+	add(t, w.from, "crossfade",
+		&admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "crossfade-freeze-move"}, Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{}, Validations: []admissionv1.Validation{{Expression: "true"}}}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "crossfade-engine"}})
+	if report := w.follow(); !report.Level() || len(report.Held) > 0 {
+		t.Errorf("report %+v", report)
+	}
+	if !absent(t, w.to, &rbacv1.ClusterRole{}, "", "crossfade-engine") {
+		t.Error("Crossfade's own role was copied")
+	}
+}
+
+func TestDefinitionWithAConversionWebhookWaits(t *testing.T) {
+	w := levelWorld(t)
+	crd := &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{Name: "widgets.example.com"},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: "example.com", Scope: apiextensionsv1.NamespaceScoped,
+			Names:      apiextensionsv1.CustomResourceDefinitionNames{Plural: "widgets", Singular: "widget", Kind: "Widget", ListKind: "WidgetList"},
+			Versions:   []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v1", Served: true, Storage: true}},
+			Conversion: &apiextensionsv1.CustomResourceConversion{Strategy: apiextensionsv1.WebhookConverter},
+		},
+	}
+	add(t, w.from, "kubectl", crd)
+	report := w.follow()
+	if got := reasons(report); !slices.Equal(got, []string{"DecisionNeeded CustomResourceDefinition widgets.example.com"}) {
+		t.Errorf("held: %v", got)
+	}
+	edit(t, w.from, &apiextensionsv1.CustomResourceDefinition{}, "", crd.Name, func(c *apiextensionsv1.CustomResourceDefinition) { c.Spec.Conversion = nil })
+	if report = w.follow(); !report.Level() || len(report.Held) > 0 || absent(t, w.to, crd, "", crd.Name) {
+		t.Errorf("without a webhook: %+v", report)
 	}
 }

@@ -165,7 +165,7 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side) (map[types.
 			return nil
 		}
 		fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
-		if err != nil || f.rule.excepted(fields) != "" {
+		if err != nil || f.rule.excepted(fields) != "" || f.rule.acts(fields) != "" {
 			return err
 		}
 		out[name] = look{uid: obj.GetUID(), digest: f.rule.digest(fields)}

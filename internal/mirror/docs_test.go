@@ -141,7 +141,7 @@ func neverTable() string {
 
 func exceptName(e Except) string {
 	var parts []string
-	for _, p := range []struct{ format, value string }{{"`%s`", e.Name}, {"`%s*`", e.Prefix}, {"with the label `%s`", e.Label}, {"of type `%s`", e.Type}} {
+	for _, p := range []struct{ format, value string }{{"`%s`", e.Name}, {"`%s*`", e.Prefix}, {"`*%s`", e.Suffix}, {"with the label `%s`", e.Label}, {"of type `%s`", e.Type}} {
 		if p.value != "" {
 			parts = append(parts, fmt.Sprintf(p.format, p.value))
 		}
@@ -154,6 +154,11 @@ func actsTable() string {
 	out.WriteString("| what | why |\n|---|---|\n")
 	for _, r := range sorted(func(r Rule) bool { return r.Acts != "" }) {
 		fmt.Fprintf(&out, "| %s | %s |\n", kindName(r), r.Acts)
+	}
+	for _, r := range sorted(func(r Rule) bool { return len(r.ActsIf) > 0 }) {
+		for _, a := range r.ActsIf {
+			fmt.Fprintf(&out, "| %s where %s is `%s` | %s |\n", kindName(r), strings.Join(a.Field, "."), a.Value, a.Why)
+		}
 	}
 	fmt.Fprintf(&out, "| every custom resource | %s |\n", customResource)
 	return out.String()

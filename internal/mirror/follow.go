@@ -51,8 +51,8 @@ type twin struct {
 	entry    Entry
 	app      string
 	wanted   bool // it has an origin that the mirror copies
-	// except says why the object is not mirrored, by its rule.
-	except string
+	// except says why the object is not mirrored, acts why it needs a rule first.
+	except, acts string
 	// Rounds of the hearings in which it was last told of.
 	fromRound, toRound int
 
@@ -222,9 +222,9 @@ func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
 
 // see notes the origin as it is.
 func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) error {
-	t.except = f.rule.excepted(obj)
+	t.except, t.acts = f.rule.excepted(obj), f.rule.acts(obj)
 	seen := look{uid: obj.GetUID(), version: obj.GetResourceVersion()}
-	if t.except != "" || f.rule.Acts != "" {
+	if t.except != "" || t.acts != "" {
 		m.setFrom(f, t, seen, nil)
 		return nil
 	}
@@ -296,14 +296,14 @@ const patience = 3
 // judge decides about one twin.
 func (m *Mirror) judge(f *following, t *twin) {
 	switch {
-	case t.except != "" || f.rule.Acts != "":
+	case t.except != "" || t.acts != "":
 		t.fate, t.why = nothing, ""
 	case !f.to.synced || !f.from.synced && !t.from.there():
 		t.fate, t.why = wait, "not everything was seen yet"
 	default:
 		t.fate, t.why = decide(m.facts(f, t))
 	}
-	wanted := t.from.there() && t.except == "" && f.rule.Acts == ""
+	wanted := t.from.there() && t.except == "" && t.acts == ""
 	f.wanted += count(wanted) - count(t.wanted)
 	t.wanted = wanted
 	switch t.fate {

@@ -284,13 +284,12 @@ func (f *following) report(m *Mirror, r *Report) {
 		r.Differing += f.wanted
 		return
 	}
-	if f.rule.Acts != "" {
+	if f.rule.Acts != "" || len(f.rule.ActsIf) > 0 {
 		for name, t := range f.twins {
-			if t.from.there() && t.except == "" {
-				r.Held = append(r.Held, Held{f.object(name), v1.DecisionNeeded, f.rule.Acts})
+			if t.from.there() && t.except == "" && t.acts != "" {
+				r.Held = append(r.Held, Held{f.object(name), v1.DecisionNeeded, t.acts})
 			}
 		}
-		return
 	}
 	for _, name := range f.sortedOpen() {
 		f.reportTwin(m, f.twins[name], r)

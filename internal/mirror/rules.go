@@ -26,6 +26,8 @@ type Rule struct {
 	// Acts says what a new object of the kind does by itself. If it is not empty,
 	// the kind's objects are Held until Config.Rules has a rule without it.
 	Acts string
+	// ActsIf lists what makes single objects of the kind act: they are Held as well.
+	ActsIf []ActsIf
 	// Except lists objects of the kind that are not mirrored.
 	Except []Except
 	// Engine lists the fields that the engine sets on either side: they have a value
@@ -48,10 +50,18 @@ type Rule struct {
 	Carried string
 }
 
+// An ActsIf tells objects that do something by themselves.
+type ActsIf struct {
+	Field object.Field
+	Value string
+	Why   string
+}
+
 // An Except tells objects that are not mirrored. Every field that is set must match.
 type Except struct {
 	Name   string // the whole name
 	Prefix string // how the name begins
+	Suffix string // how the name ends
 	Label  string // a label, as key=value, or key for any value
 	Type   string // the field type, of Secrets
 	// Controlled is true for objects that belong to a controller.
@@ -117,8 +127,8 @@ var (
 // Kubernetes without a rule are copied in rank Customs; kinds of others are custom
 // resources, and Held.
 var BuiltIn = []Rule{
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition", Rank: Definitions, Except: []Except{
-		{Label: "gke.io/managed", Why: ofTheCluster}}},
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition", Rank: Definitions, Except: []Except{ours("", ".crossfade.dev")},
+		ActsIf: []ActsIf{{object.Field{"spec", "conversion", "strategy"}, "Webhook", "until its webhook answers there, it stops garbage collection in the whole cluster"}}},
 	{Kind: "Namespace", Rank: Namespaces, Furnished: []string{"default"}, Except: []Except{
 		{Prefix: "kube-", Why: "it is the platform's own"}}},
 
@@ -161,7 +171,7 @@ var BuiltIn = []Rule{
 		Engine: []Engine{{object.Suspend, true, "a schedule has one owner; the engine hands it over"}}},
 	{Kind: "ResourceQuota", Rank: Quotas},
 
-	{Group: "admissionregistration.k8s.io", Kind: "*", Rank: Admission,
+	{Group: "admissionregistration.k8s.io", Kind: "*", Rank: Admission, Except: []Except{ours("crossfade", "")},
 		Acts: "it may refuse every write of its cluster as long as its backend is not there"},
 	{Kind: "PersistentVolumeClaim", Rank: Contents, Acts: "it makes a new, empty volume"},
 	{Kind: "PersistentVolume", Rank: Classes, Acts: "it lets a second cluster attach the same volume"},
@@ -198,7 +208,12 @@ var BuiltIn = []Rule{
 var systemRBAC = []Except{
 	{Prefix: "system:", Why: "every cluster has its own"},
 	{Label: "kubernetes.io/bootstrapping=rbac-defaults", Why: "every cluster has its own"},
-	{Prefix: "crossfade", Why: "it is Crossfade's own"},
+	ours("crossfade", ""),
+}
+
+// ours are Crossfade's own objects.
+func ours(prefix, suffix string) Except {
+	return Except{Prefix: prefix, Suffix: suffix, Why: "it is Crossfade's own"}
 }
 
 const (
@@ -265,6 +280,16 @@ func (r *Rule) excepted(obj *unstructured.Unstructured) string {
 	return ""
 }
 
+// acts says what obj would do by itself; empty if nothing.
+func (r *Rule) acts(obj *unstructured.Unstructured) string {
+	for _, a := range r.ActsIf {
+		if value, _, _ := unstructured.NestedString(obj.Object, a.Field...); value == a.Value {
+			return a.Why
+		}
+	}
+	return r.Acts
+}
+
 // exceptedByName is true if the name alone says that an object is not mirrored.
 func (r *Rule) exceptedByName(name string) bool {
 	return slices.ContainsFunc(r.Except, func(e Except) bool { return e.Name == name && e.Label == "" && e.Type == "" })
@@ -275,7 +300,7 @@ func (e *Except) matches(obj *unstructured.Unstructured) bool {
 	label, labelled := obj.GetLabels()[key]
 	switch {
 	case e.Name != "" && obj.GetName() != e.Name,
-		e.Prefix != "" && !strings.HasPrefix(obj.GetName(), e.Prefix),
+		!strings.HasPrefix(obj.GetName(), e.Prefix), !strings.HasSuffix(obj.GetName(), e.Suffix),
 		e.Label != "" && (!labelled || exact && label != value),
 		e.Type != "" && obj.Object["type"] != e.Type,
 		e.Controlled && metav1.GetControllerOfNoCopy(obj) == nil:
