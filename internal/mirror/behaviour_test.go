@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -584,5 +585,30 @@ func TestDefinitionWithAConversionWebhookWaits(t *testing.T) {
 	edit(t, w.from, &apiextensionsv1.CustomResourceDefinition{}, "", crd.Name, func(c *apiextensionsv1.CustomResourceDefinition) { c.Spec.Conversion = nil })
 	if report = w.follow(); !report.Level() || len(report.Held) > 0 || absent(t, w.to, crd, "", crd.Name) {
 		t.Errorf("without a webhook: %+v", report)
+	}
+}
+
+func TestKindThatCannotBeListedDoesNotStopTheOthers(t *testing.T) {
+	w := newWorld(t, 3)
+	w.estate(3)
+	w.from.SetFaults(func(op memory.Op) memory.Fault {
+		if op.Verb == "list" && op.Kind.Kind == "Secret" {
+			return memory.Fault{Before: apierrors.NewInternalError(errors.New("conversion webhook: connection refused"))}
+		}
+		return memory.Fault{}
+	})
+	report := w.follow()
+	if report.Level() || len(report.Busy) != 1 || report.Busy[0].Object.Kind != "Secret" {
+		t.Errorf("report %+v", report)
+	}
+	if _, err := w.mirror.Lag(t.Context(), App{}); !errors.Is(err, ErrUnsynced) {
+		t.Errorf("the lag of a mirror that has not seen everything: %v", err)
+	}
+	if absent(t, w.to, &appsv1.Deployment{}, "team-0", "app-0") {
+		t.Error("a kind of a later rank was not followed")
+	}
+	w.from.SetFaults(nil)
+	if report = w.follow(); !report.Level() {
+		t.Errorf("not level: %+v", report)
 	}
 }

@@ -24,6 +24,8 @@ type following struct {
 	// served is true while both sides serve the kind; lost is true while the
 	// writer's side does not, though it did.
 	served, lost bool
+	// trouble is why the last pass did not get through the kind.
+	trouble string
 
 	twins map[types.NamespacedName]*twin
 	// open holds the names of twins that are not level.

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -168,7 +169,7 @@ func (m *Mirror) Sync(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("mirror: %w", err)
 	}
-	m.synced = true
+	m.synced = m.synced || !pass.troubled
 	return pass.report(), nil
 }
 
@@ -206,9 +207,12 @@ func (m *Mirror) load(ctx context.Context) error {
 type pass struct {
 	m       *Mirror
 	written int
+	// troubled is true if a kind could not be followed to its end.
+	troubled bool
 }
 
-// follow takes the kinds in the order of their ranks.
+// follow takes the kinds in the order of their ranks. A kind that a server refuses to
+// list does not keep the others from being followed.
 func (p *pass) follow(ctx context.Context) error {
 	for _, f := range slices.Clone(p.m.order) {
 		if f.lost || !f.served && f.rule.Acts == "" {
@@ -218,11 +222,23 @@ func (p *pass) follow(ctx context.Context) error {
 		if reason, _ := f.stopped(); err == nil && reason == "" {
 			err = p.settle(ctx, f)
 		}
-		if err != nil {
+		f.trouble = ""
+		switch {
+		case err == nil:
+		case answered(err):
+			f.trouble, p.troubled = err.Error(), true
+		default:
 			return fmt.Errorf("follow %s: %w", f.kind.Kind, err)
 		}
 	}
 	return nil
+}
+
+// answered is true if the error is a server's own word, so that it may have another
+// one for the next question.
+func answered(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && !apierrors.IsTimeout(err)
 }
 
 // settle does what is due for every object of a kind that is not level.
@@ -283,6 +299,10 @@ func (f *following) report(m *Mirror, r *Report) {
 		r.Held = append(r.Held, Held{objectOf(f.kind.Group, f.kind.Kind, "", ""), reason, text})
 		r.Differing += f.wanted
 		return
+	}
+	if f.trouble != "" {
+		r.Busy = append(r.Busy, Held{objectOf(f.kind.Group, f.kind.Kind, "", ""), v1.Busy, f.trouble})
+		r.Differing++
 	}
 	if f.rule.Acts != "" || len(f.rule.ActsIf) > 0 {
 		for name, t := range f.twins {
