@@ -95,12 +95,19 @@ func (s *show) startNodes() error {
 	seed := strconv.FormatUint(s.Seed, 10)
 	for _, number := range []int{sourceNumber, targetNumber} {
 		name, cluster := clusterNames[number], strconv.Itoa(number)
-		kubeconfig := filepath.Join(s.Dir, name, "kubeconfig")
-		if _, err := s.sandbox("node-"+name, "node", "--cluster", cluster, "--kubeconfig", kubeconfig,
+		server := fmt.Sprintf("https://127.%d.0.1:6443", number)
+		kubelet, controller := filepath.Join(s.Dir, "node-"+name+".kubeconfig"), filepath.Join(s.Dir, "ingress-"+name+".kubeconfig")
+		if err := mint(s.Binaries, s.Dir, "system:node:"+name+"-node-1", server, kubelet, "system:nodes"); err != nil {
+			return err
+		}
+		if err := mint(s.Binaries, s.Dir, "system:serviceaccount:kube-system:ingress", server, controller, "system:serviceaccounts:kube-system"); err != nil {
+			return err
+		}
+		if _, err := s.sandbox("node-"+name, "node", "--cluster", cluster, "--kubeconfig", kubelet,
 			"--name", name+"-node-1", "--dir", filepath.Join(s.Dir, "node-"+name), "--images", images, "--seed", seed); err != nil {
 			return err
 		}
-		if _, err := s.sandbox("ingress-"+name, "ingress", "--cluster", cluster, "--kubeconfig", kubeconfig,
+		if _, err := s.sandbox("ingress-"+name, "ingress", "--cluster", cluster, "--kubeconfig", controller,
 			"--dir", filepath.Join(s.Dir, "ingress-"+name), "--seed", seed); err != nil {
 			return err
 		}
@@ -211,12 +218,13 @@ func (s *show) openProxies() error {
 	return nil
 }
 
-// mint writes a kubeconfig for a user, signed by the sandbox's authority.
-func mint(binaries, dir, user, server, tlsServerName, out string) error {
+// mint writes a kubeconfig for a user, signed by the sandbox's authority. Everybody
+// in the sandbox may do everything, beside what the groups tell of them.
+func mint(binaries, dir, user, server, out string, groups ...string) error {
 	args := []string{"control", "kubeconfig", "--ca", filepath.Join(dir, "ca"), "--user", user, "--group", "system:masters",
 		"--server", server, "--out", out}
-	if tlsServerName != "" {
-		args = append(args, "--tls-server-name", tlsServerName)
+	for _, g := range groups {
+		args = append(args, "--group", g)
 	}
 	if text, err := exec.Command(filepath.Join(binaries, "sandbox"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mint a kubeconfig for %s: %w: %s", user, err, text)

@@ -46,7 +46,7 @@ const (
 
 func startTeam(ctx context.Context, w *world) (*team, error) {
 	file := filepath.Join(w.dir, "team.kubeconfig")
-	if err := mint(w.binaries, w.dir, "team-playback", "https://"+apiName+":6443", "", file); err != nil {
+	if err := mint(w.binaries, w.dir, "team-playback", "https://"+apiName+":6443", file); err != nil {
 		return nil, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", file)

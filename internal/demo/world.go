@@ -183,7 +183,7 @@ func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error
 func (w *world) engineKubeconfig(number int, through *proxy) (string, error) {
 	file := filepath.Join(w.dir, "engine-"+clusterNames[number]+".kubeconfig")
 	if through == nil {
-		return file, mint(w.binaries, w.dir, engineUser, fmt.Sprintf("https://127.%d.0.1:6443", number), "", file)
+		return file, mint(w.binaries, w.dir, engineUser, fmt.Sprintf("https://127.%d.0.1:6443", number), file)
 	}
 	c := api.NewConfig()
 	c.Clusters["proxy"] = &api.Cluster{Server: through.url}
