@@ -36,8 +36,10 @@ func (j *judging) Judge(_ context.Context, m *v1.Migration, names []probe.Name, 
 	return judge.Gates(j.keep(m.UID, since, report), objectives), nil
 }
 
-// keep holds on to what was found worse, until another moment is asked about.
+// keep holds on to what was found worse, until another moment is asked about. A
+// moment is known to the microsecond: more is not stored.
 func (j *judging) keep(migration types.UID, since time.Time, r judge.Report) judge.Report {
+	since = since.Truncate(time.Microsecond)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.latches == nil {

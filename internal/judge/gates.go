@@ -72,7 +72,7 @@ func comparisonGate(r Report, o Objectives) v1.Gate {
 	if lacking := max(r.Pooled.Errors.Missing, r.Pooled.Latency.Missing); lacking > 0 {
 		return held(plan.GateComparison, v1.TooFewProbes, observed, fmt.Sprintf("%d pairs", r.Pooled.Pairs+lacking))
 	}
-	return passed(plan.GateComparison, fmt.Sprintf("%s of %d names: %d worse on the target, %d on the source; not worse by %s",
+	return passed(plan.GateComparison, fmt.Sprintf("%s of %d names: %d worse on the target, %d on the source; not worse by %s or more",
 		observed, len(r.Names), r.Pooled.Errors.Target, r.Pooled.Errors.Source, percent(o.Margin)))
 }
 

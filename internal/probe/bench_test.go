@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // serveEntry prints its address and answers until its input ends.
 func serveEntry() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}

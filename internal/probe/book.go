@@ -115,6 +115,7 @@ func (s *span) cell(index int) *cell {
 
 // at returns the span that a second is in.
 func (b *book) at(second int64) *span {
+	b.thin()
 	i := len(b.spans)
 	for i > 0 && b.spans[i-1].from > second {
 		i--
@@ -127,7 +128,6 @@ func (b *book) at(second int64) *span {
 	}
 	s := &span{from: second, to: second + 1, cells: make([]cell, b.size)}
 	b.spans = slices.Insert(b.spans, i, s)
-	b.thin()
 	return s
 }
 
