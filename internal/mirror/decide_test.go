@@ -13,8 +13,8 @@ func origin(digest string) look {
 
 func copied(digest string) look { return look{uid: "copy", version: "9", digest: digest} }
 
-func noted(wrote, got string) Entry {
-	return Entry{UID: "copy", From: "origin", Wrote: wrote, Got: got, Owners: "m"}
+func noted(got string) Entry {
+	return Entry{UID: "copy", From: "origin", Wrote: "w", Got: got, Owners: "m"}
 }
 
 func TestDecide(t *testing.T) {
@@ -36,8 +36,8 @@ func TestDecide(t *testing.T) {
 		{"new on the writer's side", facts{from: origin("w")}, create},
 		{"being deleted on the writer's side", facts{from: leaving(origin("w"))}, wait},
 		{"its creation was begun, nothing came of it", facts{from: origin("w"), entry: Entry{From: "origin", Next: "w"}}, create},
-		{"its deletion is over, and it is wanted again", facts{from: origin("w"), entry: with(noted("w", "g"), going)}, create},
-		{"somebody deleted the copy", facts{from: origin("w"), entry: noted("w", "g")}, drift},
+		{"its deletion is over, and it is wanted again", facts{from: origin("w"), entry: with(noted("g"), going)}, create},
+		{"somebody deleted the copy", facts{from: origin("w"), entry: noted("g")}, drift},
 
 		{"a stranger that is the same", facts{from: origin("w"), to: copied("w")}, level},
 		{"a stranger that differs", facts{from: origin("w"), to: copied("x")}, hold},
@@ -50,34 +50,34 @@ func TestDecide(t *testing.T) {
 		{"reply lost, and the origin went on", facts{from: origin("v"), to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, take},
 		{"reply lost, and it is something else", facts{from: origin("w"), to: copied("x"), entry: Entry{From: "origin", Next: "w"}}, ask},
 
-		{"level", facts{from: origin("w"), to: copied("g"), entry: noted("w", "g")}, level},
-		{"level, and a webhook made it different", facts{from: origin("w"), to: copied("webhook"), entry: noted("w", "webhook")}, level},
-		{"the origin changed", facts{from: origin("v"), to: copied("g"), entry: noted("w", "g")}, replace},
-		{"the origin changed, and can't be changed in place", facts{from: origin("v"), to: copied("g"), entry: noted("w", "g"), remake: true}, remove},
-		{"the copy changed", facts{from: origin("w"), to: copied("x"), entry: noted("w", "g")}, drift},
-		{"both changed", facts{from: origin("v"), to: copied("x"), entry: noted("w", "g")}, drift},
-		{"both changed to the same", facts{from: origin("v"), to: copied("v"), entry: noted("w", "g")}, take},
-		{"an update whose reply was lost", facts{from: origin("v"), to: copied("v"), entry: with(noted("w", "g"), next("v"))}, take},
-		{"an update whose reply was lost, and the origin went on", facts{from: origin("u"), to: copied("v"), entry: with(noted("w", "g"), next("v"))}, take},
-		{"an update that never came, and is not wanted any longer", facts{from: origin("w"), to: copied("g"), entry: with(noted("w", "g"), next("v"))}, take},
-		{"other field owners", facts{from: origin("w"), to: copied("g"), entry: with(noted("w", "g"), func(e *Entry) { e.Owners = "n" })}, sign},
-		{"another last run", facts{from: look{uid: "origin", digest: "w", owners: "m", carried: "t"}, to: copied("g"), entry: noted("w", "g")}, sign},
-		{"the copy is being deleted", facts{from: origin("w"), to: leaving(copied("g")), entry: noted("w", "g")}, wait},
+		{"level", facts{from: origin("w"), to: copied("g"), entry: noted("g")}, level},
+		{"level, and a webhook made it different", facts{from: origin("w"), to: copied("webhook"), entry: noted("webhook")}, level},
+		{"the origin changed", facts{from: origin("v"), to: copied("g"), entry: noted("g")}, replace},
+		{"the origin changed, and can't be changed in place", facts{from: origin("v"), to: copied("g"), entry: noted("g"), remake: true}, remove},
+		{"the copy changed", facts{from: origin("w"), to: copied("x"), entry: noted("g")}, drift},
+		{"both changed", facts{from: origin("v"), to: copied("x"), entry: noted("g")}, drift},
+		{"both changed to the same", facts{from: origin("v"), to: copied("v"), entry: noted("g")}, take},
+		{"an update whose reply was lost", facts{from: origin("v"), to: copied("v"), entry: with(noted("g"), next("v"))}, take},
+		{"an update whose reply was lost, and the origin went on", facts{from: origin("u"), to: copied("v"), entry: with(noted("g"), next("v"))}, take},
+		{"an update that never came, and is not wanted any longer", facts{from: origin("w"), to: copied("g"), entry: with(noted("g"), next("v"))}, take},
+		{"other field owners", facts{from: origin("w"), to: copied("g"), entry: with(noted("g"), func(e *Entry) { e.Owners = "n" })}, sign},
+		{"another last run", facts{from: look{uid: "origin", digest: "w", owners: "m", carried: "t"}, to: copied("g"), entry: noted("g")}, sign},
+		{"the copy is being deleted", facts{from: origin("w"), to: leaving(copied("g")), entry: noted("g")}, wait},
 
-		{"somebody made it again, the same", facts{from: origin("w"), to: look{uid: "other", digest: "w"}, entry: noted("w", "g")}, forget},
-		{"somebody made it again, different", facts{from: origin("w"), to: look{uid: "other", digest: "x"}, entry: noted("w", "g")}, drift},
-		{"somebody made it while it was being deleted", facts{from: origin("w"), to: look{uid: "other", digest: "x"}, entry: with(noted("w", "g"), going)}, hold},
-		{"the cluster made it again", facts{from: origin("w"), to: bare(look{uid: "other", digest: "x"}), entry: with(noted("w", "g"), found)}, replace},
+		{"somebody made it again, the same", facts{from: origin("w"), to: look{uid: "other", digest: "w"}, entry: noted("g")}, forget},
+		{"somebody made it again, different", facts{from: origin("w"), to: look{uid: "other", digest: "x"}, entry: noted("g")}, drift},
+		{"somebody made it while it was being deleted", facts{from: origin("w"), to: look{uid: "other", digest: "x"}, entry: with(noted("g"), going)}, hold},
+		{"the cluster made it again", facts{from: origin("w"), to: bare(look{uid: "other", digest: "x"}), entry: with(noted("g"), found)}, replace},
 
-		{"the origin is gone", facts{to: copied("g"), entry: noted("w", "g")}, remove},
-		{"the origin is gone, the copy too", facts{entry: noted("w", "g")}, forget},
-		{"the origin is gone, the copy going", facts{to: leaving(copied("g")), entry: noted("w", "g")}, wait},
-		{"the origin is gone, but the copy was changed", facts{to: copied("x"), entry: noted("w", "g")}, drift},
-		{"the origin is gone, but the copy is another", facts{to: look{uid: "other", digest: "g"}, entry: noted("w", "g")}, forget},
-		{"the origin is gone, but the copy was there before", facts{to: copied("g"), entry: with(noted("w", "g"), found)}, hold},
+		{"the origin is gone", facts{to: copied("g"), entry: noted("g")}, remove},
+		{"the origin is gone, the copy too", facts{entry: noted("g")}, forget},
+		{"the origin is gone, the copy going", facts{to: leaving(copied("g")), entry: noted("g")}, wait},
+		{"the origin is gone, but the copy was changed", facts{to: copied("x"), entry: noted("g")}, drift},
+		{"the origin is gone, but the copy is another", facts{to: look{uid: "other", digest: "g"}, entry: noted("g")}, forget},
+		{"the origin is gone, but the copy was there before", facts{to: copied("g"), entry: with(noted("g"), found)}, hold},
 		{"the origin is gone, the creation's reply was lost", facts{to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, take},
 		{"the origin is gone, and this one is not ours", facts{to: copied("x"), entry: Entry{From: "origin", Next: "w"}}, hold},
-		{"the origin is gone, an update's reply was lost", facts{to: copied("v"), entry: with(noted("w", "g"), next("v"))}, remove},
+		{"the origin is gone, an update's reply was lost", facts{to: copied("v"), entry: with(noted("g"), next("v"))}, remove},
 		{"an entry that is over counts for nothing", facts{to: copied("x"), entry: Entry{Gone: true}}, nothing},
 	}
 	for _, test := range tests {

@@ -65,7 +65,7 @@ type polled struct {
 
 func (f *pollFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
 	heard, err := f.hear(ctx, kind, since, tell)
-	f.deafness.note(kind.GroupVersionKind, err == nil && !older(heard.Version, since))
+	f.note(kind.GroupVersionKind, err == nil && !older(heard.Version, since))
 	return heard, err
 }
 

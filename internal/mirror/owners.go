@@ -51,8 +51,8 @@ func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
 	sum := sha256.New()
 	for _, entry := range all {
 		fields := map[string]any{} // field names are the server's, so there is no type for it
-		if entry.FieldsV1 != nil && len(entry.FieldsV1.Raw) > 0 {
-			if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+		if entry.FieldsV1 != nil && len(entry.FieldsV1.GetRawBytes()) > 0 {
+			if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 				return "", fmt.Errorf("read the fields that %s owns of %s: %w", entry.Manager, obj.GetName(), err)
 			}
 		}

@@ -47,7 +47,7 @@ func ownedServiceFields(src *unstructured.Unstructured) ownedFields {
 	owned := make(ownedFields, len(all))
 	for i, entry := range all {
 		// A set of another form owns nothing that is looked for here.
-		_ = json.Unmarshal(entry.FieldsV1.Raw, &owned[i])
+		_ = json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned[i])
 	}
 	return owned
 }

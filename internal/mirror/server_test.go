@@ -124,7 +124,7 @@ func manifest(t testing.TB, text string) *unstructured.Unstructured {
 
 func (s *servers) create(manager, text string) {
 	s.t.Helper()
-	if err := s.from.API.Create(s.t.Context(), manifest(s.t, text), client.FieldOwner(manager)); err != nil {
+	if err := s.from.Create(s.t.Context(), manifest(s.t, text), client.FieldOwner(manager)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -306,7 +306,7 @@ func everythingOf(t *testing.T, c *cluster.Cluster, kinds []cluster.Kind) []unst
 		}
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind.GroupVersionKind)
-		if err := c.API.List(t.Context(), list); err != nil {
+		if err := c.List(t.Context(), list); err != nil {
 			t.Fatal(err)
 		}
 		for _, obj := range list.Items {
@@ -359,7 +359,7 @@ func read(t testing.TB, c *cluster.Cluster, obj *unstructured.Unstructured) *uns
 	t.Helper()
 	out := &unstructured.Unstructured{}
 	out.SetGroupVersionKind(obj.GroupVersionKind())
-	if err := c.API.Get(t.Context(), client.ObjectKeyFromObject(obj), out); err != nil {
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(obj), out); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -370,7 +370,7 @@ func (s *servers) owners(c *cluster.Cluster, obj *unstructured.Unstructured) str
 	s.t.Helper()
 	lines := map[string]metav1.ManagedFieldsEntry{}
 	for _, e := range managers(read(s.t, c, obj)) {
-		lines[fmt.Sprintf("%s %s %s %s", e.Manager, e.Operation, e.APIVersion, e.FieldsV1.Raw)] = e
+		lines[fmt.Sprintf("%s %s %s %s", e.Manager, e.Operation, e.APIVersion, e.FieldsV1.GetRawString())] = e
 	}
 	return strings.Join(slices.Sorted(maps.Keys(lines)), "\n")
 }

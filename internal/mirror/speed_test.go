@@ -64,7 +64,7 @@ func BenchmarkCopyOfSecrets(b *testing.B) {
 func postSecrets(b *testing.B, c *cluster.Cluster, namespace string, n int) time.Duration {
 	b.Helper()
 	began := time.Now()
-	if err := c.API.Create(b.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+	if err := c.Create(b.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		b.Fatal(err)
 	}
 	payload := []byte(strings.Repeat("x", 512))
@@ -74,7 +74,7 @@ func postSecrets(b *testing.B, c *cluster.Cluster, namespace string, n int) time
 		all.Go(func() {
 			for i := range work {
 				obj := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("s-%05d", i)}, Data: map[string][]byte{"a": payload}}
-				if err := c.API.Create(context.Background(), obj, client.FieldOwner("helm")); err != nil {
+				if err := c.Create(context.Background(), obj, client.FieldOwner("helm")); err != nil {
 					b.Error(err)
 				}
 			}

@@ -49,7 +49,7 @@ func random(t *rapid.T, kind schema.GroupVersionKind, label string) *unstructure
 			// A schema holds schemas, without end.
 			func(schema *apiextensionsv1.JSONSchemaProps, _ randfill.Continue) { schema.Type = "object" },
 			func(fields *metav1.FieldsV1, _ randfill.Continue) {
-				fields.Raw = []byte(`{"f:spec":{"f:replicas":{}}}`)
+				fields.SetRawString(`{"f:spec":{"f:replicas":{}}}`)
 			},
 		}
 	}), source, codecs)

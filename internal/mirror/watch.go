@@ -70,11 +70,11 @@ func (f *watchFeed) Hear(ctx context.Context, kind cluster.Kind, since string, t
 	}
 	heard, err := list(ctx, f.api, kind, since, tell)
 	if err != nil || !heard.Complete {
-		f.deafness.note(kind.GroupVersionKind, false)
+		f.note(kind.GroupVersionKind, false)
 		return heard, err
 	}
 	w.begin(heard.Version)
-	f.deafness.note(kind.GroupVersionKind, true)
+	f.note(kind.GroupVersionKind, true)
 	go f.watch(w)
 	return heard, nil
 }
@@ -151,7 +151,7 @@ func (f *watchFeed) watch(w *watched) {
 		case f.clock.Since(began) > mostWait:
 			wait = leastWait
 		}
-		f.deafness.note(w.kind.GroupVersionKind, false)
+		f.note(w.kind.GroupVersionKind, false)
 		pause := f.clock.NewTimer(wait + rand.N(wait))
 		select {
 		case <-pause.C():
@@ -180,7 +180,7 @@ func (f *watchFeed) watchOnce(w *watched) error {
 		return err
 	}
 	defer events.Stop()
-	f.deafness.note(w.kind.GroupVersionKind, true)
+	f.note(w.kind.GroupVersionKind, true)
 	for {
 		select {
 		case e, open := <-events.ResultChan():

@@ -39,7 +39,7 @@ func (p *pass) writeBatch(ctx context.Context, f *following, due []*twin) error 
 		if err := m.accept(f, t); err != nil {
 			return err
 		}
-		if m.mapped(f, t) && m.intend(f, t) {
+		if m.mapped(t) && m.intend(f, t) {
 			ready = append(ready, t)
 		}
 	}
@@ -91,7 +91,7 @@ func (m *Mirror) accept(f *following, t *twin) error {
 
 // mapped makes the origin's ownerReferences point to copies. It returns false while
 // an owner's copy is not there.
-func (m *Mirror) mapped(f *following, t *twin) bool {
+func (m *Mirror) mapped(t *twin) bool {
 	if t.body == nil || t.mapped {
 		return true
 	}
