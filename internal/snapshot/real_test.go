@@ -79,7 +79,7 @@ func (r *real) Kinds(context.Context) ([]cluster.Kind, error) {
 func TestRealAPIServers(t *testing.T) {
 	source, target := newReal(t, controltest.Start(t)), newReal(t, controltest.Start(t))
 	furnish(t, source)
-	const many = 3000
+	const many = 600
 	for i := range many {
 		create(t, source, &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprintf("many-%d", i)}, Data: map[string]string{"text": strings.Repeat("x", 1000)},

@@ -211,6 +211,11 @@ func TestADamagedArchiveIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 			store.Put(name, data)
 		}
 	}
+	a := open(t, store, k)
+	a.Files[0].Objects++
+	if _, err := snapshot.Compare(t.Context(), newCluster(2), a, inEstate); !errors.Is(err, snapshot.ErrDamaged) {
+		t.Errorf("an object fewer than the manifest says: %v, want %v", err, snapshot.ErrDamaged)
+	}
 	store.Put("a/manifest.json", nil)
 	if _, err := snapshot.Open(t.Context(), store.Bucket(), "a"); !errors.Is(err, snapshot.ErrNoArchive) {
 		t.Errorf("without a manifest: %v, want %v", err, snapshot.ErrNoArchive)

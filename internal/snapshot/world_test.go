@@ -111,7 +111,7 @@ endpoints: [{addresses: [192.0.2.7]}]
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: settings, namespace: shop}
+metadata: {name: settings, namespace: shop, finalizers: [media.example/keep]}
 data: {text: "line\nline"}
 ---
 apiVersion: v1
