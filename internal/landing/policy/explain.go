@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	landing "crossfade.dev/api/landing/v1alpha1"
+)
+
+// An Explanation is a decision with everything that led to it.
+type Explanation struct {
+	Decision
+	Request *Request
+	// Steps are the statements that are about the action, in the order in which they
+	// were asked: denials of service control policies, denials of resource control
+	// policies, then what allows, level by level.
+	Steps []Step
+}
+
+// A Step is one statement that was asked.
+type Step struct {
+	Statement *Statement
+	Type      Type
+	Level     string
+	// Applies says whether the statement is about the call.
+	Applies Applies
+	// Element is what keeps the statement away from the call, or what is not known of
+	// it; empty if it applies.
+	Element string
+}
+
+// Applies says whether a statement is about a call.
+type Applies uint8
+
+// What is said of a statement and a call.
+const (
+	DoesNotApply Applies = iota
+	MayApply
+	DoesApply
+)
+
+func (a Applies) String() string { return [...]string{"does not apply", "may apply", "applies"}[a] }
+
+// MarshalText writes what String says.
+func (a Applies) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Explain answers like Decide and says how.
+func (s *State) Explain(r *Request) Explanation {
+	var x call
+	x.start(s, r)
+	v := x.decide()
+	e := Explanation{Request: r, Decision: Decision{Answer: v.answer, Reason: v.reason, Statement: v.statement, Level: v.level}}
+	if v.answer == Unknown {
+		e.Missing = s.missingFor(r)
+	}
+	if isServiceLinked(x.arn[0]) {
+		return e
+	}
+	var services, owners *chain
+	if x.principal != nil && !x.principal.management {
+		services = x.principal.chain
+	}
+	if x.owner != nil && !x.owner.management && x.underResourceControl() {
+		owners = x.owner.chain
+	}
+	if services != nil {
+		e.ask(&x, services, &services.denies, landing.ServiceControl)
+	}
+	if owners != nil {
+		e.ask(&x, owners, &owners.ownerDenies, landing.ResourceControl)
+	}
+	if services != nil {
+		for i := range services.levels {
+			l := &services.levels[i]
+			if l.full {
+				e.Steps = append(e.Steps, Step{Statement: fullAccessStatement, Type: landing.ServiceControl, Level: l.name, Applies: DoesApply})
+			}
+			e.ask(&x, services, &l.allows, landing.ServiceControl)
+		}
+	}
+	return e
+}
+
+// ask adds a step for each statement of a table that is about the action.
+func (e *Explanation) ask(x *call, c *chain, t *table, of Type) {
+	for _, at := range t.find(x.service) {
+		if !at.statement.broken && !at.statement.actions.match(x.action) {
+			continue
+		}
+		step := Step{Statement: at.statement, Type: of, Level: c.levels[at.level].name}
+		step.Applies, step.Element = at.statement.explain(x)
+		e.Steps = append(e.Steps, step)
+	}
+}
+
+// explain says whether a statement about the action applies to the call, and which
+// element decides that it does not, or may not.
+func (s *Statement) explain(x *call) (Applies, string) {
+	if s.broken {
+		return MayApply, "its errors"
+	}
+	element := ""
+	holds := s.matchResource(x)
+	if holds != yes {
+		element = "Resource"
+		if s.notIn {
+			element = "NotResource"
+		}
+	}
+	for i := range s.conditions {
+		if holds == no {
+			break
+		}
+		if c := s.conditions[i].test(x); c < holds {
+			holds, element = c, s.conditions[i].label
+		}
+	}
+	return Applies(holds), element
+}
+
+// String tells the explanation in sentences, one a line.
+func (e Explanation) String() string {
+	var out strings.Builder
+	out.WriteString(e.Decision.Sentence(e.Request))
+	for _, step := range e.Steps {
+		fmt.Fprintf(&out, "\n  %s %s at %s: %s", step.Statement.Effect, step.Statement, step.Level, step.Applies)
+		if step.Element != "" {
+			out.WriteString(" (" + step.Element + ")")
+		}
+	}
+	return out.String()
+}
+
+// Sentence tells the decision about a request in one sentence.
+func (d Decision) Sentence(r *Request) string {
+	call := r.Action + " in " + r.Account
+	if r.Region != "" {
+		call += ", " + r.Region
+	}
+	switch d.Reason {
+	case ExplicitDeny:
+		return fmt.Sprintf("%s is denied: %s, attached to %s, denies it (%s)", call, d.Statement, d.Level, d.Statement.Place)
+	case NotAllowed:
+		return fmt.Sprintf("%s is denied: nothing attached to %s allows it", call, d.Level)
+	case ManagementAccount:
+		return call + " passes: guardrails do not concern the management account"
+	case ServiceLinkedRole:
+		return call + " passes: guardrails do not concern service-linked roles"
+	case OutsideOrganization:
+		return call + " passes: neither account is in the organization"
+	case FactsMissing:
+		names := make([]string, len(d.Missing))
+		for i, m := range d.Missing {
+			names[i] = m.String()
+		}
+		return call + " is unknown: it depends on " + strings.Join(names, ", ")
+	}
+	if d.Statement == nil {
+		return call + " passes: no guardrail denies it"
+	}
+	return fmt.Sprintf("%s passes: every level allows it (at the account by %s) and none denies it", call, d.Statement)
+}
