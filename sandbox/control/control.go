@@ -197,7 +197,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 // GOMEMLIMIT win.
 func limitMemory(small bool) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(map[bool]int{false: 100, true: 50}[small])
+		debug.SetGCPercent(map[bool]int{false: 75, true: 50}[small])
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(1100 << 20)
