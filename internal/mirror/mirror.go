@@ -90,7 +90,11 @@ type Mirror struct {
 	origins    map[string]Entry // of the other direction, by key
 	unsaved    map[string]Entry
 	fuse       fuse
-	lags       lags
+	// strangers names an object in each namespace of To that the mirror did not make,
+	// as of the pass strangersIn.
+	strangers   map[string]string
+	strangersIn int
+	lags        lags
 }
 
 // New returns a mirror that has not seen anything yet.
