@@ -105,7 +105,8 @@ func (b *Bridge) look(ctx context.Context, side v1.Side, keys []Key) (view, erro
 // concerns is true for the services that the bridge looks after: the estate's, but
 // never the API server's own.
 func (b *Bridge) concerns(namespace, service string) bool {
-	return b.config.Namespaces(namespace) && !(namespace == corev1.NamespaceDefault && service == "kubernetes")
+	ofTheServer := namespace == corev1.NamespaceDefault && service == "kubernetes"
+	return !ofTheServer && b.config.Namespaces(namespace)
 }
 
 func keysOf(views ...view) []Key {

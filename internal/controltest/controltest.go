@@ -38,7 +38,7 @@ func Start(t testing.TB) *rest.Config {
 	}
 	number, release := reserve(t)
 	dir := t.TempDir()
-	cmd := exec.Command(binary, "control", "--small", "--die-with-parent",
+	cmd := exec.CommandContext(t.Context(), binary, "control", "--small", "--die-with-parent",
 		"--cluster", fmt.Sprint(number), "--name", "test", "--dir", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
@@ -55,8 +55,7 @@ func Start(t testing.TB) *rest.Config {
 	}
 	t.Cleanup(func() {
 		_ = stdin.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		_ = cmd.Wait() // it was killed when the test's context ended
 	})
 	ready := make(chan bool, 1)
 	go func() {
@@ -90,7 +89,7 @@ func reserve(t testing.TB) (number int, release func()) {
 	t.Helper()
 	for i := range 50 {
 		number = 40 + (os.Getpid()+i)%50
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.0.1:6443", number))
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.%d.0.1:6443", number))
 		if err == nil {
 			return number, func() { _ = listener.Close() }
 		}

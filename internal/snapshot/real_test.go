@@ -87,7 +87,7 @@ func TestRealAPIServers(t *testing.T) {
 	}
 	store, k := blobtest.New(), newKeys(t)
 	began := time.Now()
-	m, err := snapshot.Take(t.Context(), source, store.Bucket(), options("a", k.recipient))
+	m, err := snapshot.Take(t.Context(), source, store.Bucket(), options(k.recipient))
 	if err != nil {
 		t.Fatal(err)
 	}

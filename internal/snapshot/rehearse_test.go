@@ -42,7 +42,7 @@ func unpacked(t *testing.T, name string, data []byte) string {
 
 // plain is an archive of the estate without the object whose owner is not archived,
 // so that a rehearsal can prove it.
-func plain(t *testing.T, store *blobtest.Store) (*snapshot.Archive, keys) {
+func plain(t *testing.T, store *blobtest.Store) *snapshot.Archive {
 	t.Helper()
 	k := newKeys(t)
 	source := newCluster(1)
@@ -53,15 +53,15 @@ func plain(t *testing.T, store *blobtest.Store) (*snapshot.Archive, keys) {
 	if err := source.Update(t.Context(), orphan); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := snapshot.Take(t.Context(), source, store.Bucket(), options("a", k.recipient)); err != nil {
+	if _, err := snapshot.Take(t.Context(), source, store.Bucket(), options(k.recipient)); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, store, k), k
+	return open(t, store, k)
 }
 
 func TestARehearsalProvesTheArchiveAndLeavesNothing(t *testing.T) {
 	store := blobtest.New()
-	a, _ := plain(t, store)
+	a := plain(t, store)
 	target := newCluster(2)
 	before := everything(t, target)
 	for range 2 {
@@ -94,7 +94,7 @@ func difference(before, after map[string]string) (changed []string) {
 // leaves nothing.
 func TestARehearsalCutShortIsFinishedByTheNext(t *testing.T) {
 	store := blobtest.New()
-	a, _ := plain(t, store)
+	a := plain(t, store)
 	for cut := 1; ; cut += 3 {
 		target := newCluster(2)
 		before := everything(t, target)

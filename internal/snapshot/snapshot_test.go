@@ -239,7 +239,7 @@ func TestTakingCutShortLeavesNoArchive(t *testing.T) {
 			}
 			return blobtest.Fault{}
 		})
-		_, err := snapshot.Take(t.Context(), source, store.Bucket(), options("a"))
+		_, err := snapshot.Take(t.Context(), source, store.Bucket(), options())
 		if writes < cut {
 			if err != nil {
 				t.Fatal(err)
@@ -265,7 +265,7 @@ func TestTakingFailsWhenAListDoes(t *testing.T) {
 		}
 		return memory.Fault{}
 	})
-	if _, err := snapshot.Take(t.Context(), source, store.Bucket(), options("a")); err == nil || !strings.Contains(err.Error(), "Deployment.apps: list") {
+	if _, err := snapshot.Take(t.Context(), source, store.Bucket(), options()); err == nil || !strings.Contains(err.Error(), "Deployment.apps: list") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -310,8 +310,8 @@ func newKeys(t testing.TB) keys {
 	return keys{identity, identity.Recipient()}
 }
 
-func options(name string, recipients ...age.Recipient) snapshot.Options {
-	return snapshot.Options{Namespaces: inEstate, Name: name, Recipients: recipients, Clock: clocktesting.NewFakePassiveClock(start)}
+func options(recipients ...age.Recipient) snapshot.Options {
+	return snapshot.Options{Namespaces: inEstate, Name: "a", Recipients: recipients, Clock: clocktesting.NewFakePassiveClock(start)}
 }
 
 // take archives the estate of a new cluster under the name "a".
@@ -319,7 +319,7 @@ func take(t testing.TB, store *blobtest.Store, recipients ...age.Recipient) (*me
 	t.Helper()
 	source := newCluster(1)
 	furnish(t, source)
-	m, err := snapshot.Take(t.Context(), source, store.Bucket(), options("a", recipients...))
+	m, err := snapshot.Take(t.Context(), source, store.Bucket(), options(recipients...))
 	if err != nil {
 		t.Fatal(err)
 	}
