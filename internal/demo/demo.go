@@ -126,6 +126,7 @@ type show struct {
 	referee    *process
 	proxies    map[string]*proxy
 	watch      *capacityWatch
+	memory     *memoryWatch
 	team       *team
 
 	stages        []StageTime
@@ -138,6 +139,7 @@ type show struct {
 // run is the plot, from the first process to the report.
 func (s *show) run(ctx context.Context) (Report, error) {
 	s.children = newChildren(ctx)
+	s.memory = watchMemory(ctx)
 	if err := s.build(ctx); err != nil {
 		return Report{}, err
 	}

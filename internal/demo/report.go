@@ -53,6 +53,9 @@ type Report struct {
 	DifferencesAfterRollback *int     `json:"differencesAfterRollback,omitempty"`
 	Differences              []string `json:"differences,omitempty"`
 
+	// MemoryMiB is the most that all processes of the demo held together.
+	MemoryMiB int64 `json:"memoryMiB"`
+
 	Stages []StageTime `json:"stages"`
 	Seed   uint64      `json:"seed"`
 	// Faults are what chaos did.
@@ -85,7 +88,8 @@ func (s *show) report(ctx context.Context, before photo) (Report, error) {
 		FreezeSeconds: float64(s.frozenSeconds), DurationSeconds: round(time.Since(s.began).Seconds()),
 		TeamWrites: s.team.accepted + s.team.refused + s.team.failed, TeamWritesRefused: s.team.refused,
 		CapacityMin: round(s.watch.min), CapacityMax: round(s.watch.max),
-		Moving: len(s.world.moving), Stayed: s.world.staying, Stages: s.stages, Seed: s.Seed, Faults: s.faults,
+		MemoryMiB: s.memory.most.Load() >> 20,
+		Moving:    len(s.world.moving), Stayed: s.world.staying, Stages: s.stages, Seed: s.Seed, Faults: s.faults,
 		sentence: s.team.sentence, back: s.Back, requestsPerSecond: float64(ref.Requests) / ref.DurationSeconds,
 	}
 	for _, p := range ref.Periods {
@@ -261,7 +265,7 @@ func (r Report) print(out io.Writer) {
 	for _, s := range r.Stages {
 		fmt.Fprintf(out, "  %-9s %-7s %5.1f s\n", s.Stage, s.Direction, s.Seconds)
 	}
-	fmt.Fprintf(out, "%d apps in %.0f s, seed %d\n", r.Apps, r.DurationSeconds, r.Seed)
+	fmt.Fprintf(out, "%d apps in %.0f s, %d MiB in all processes, seed %d\n", r.Apps, r.DurationSeconds, r.MemoryMiB, r.Seed)
 	for _, c := range r.Complaints {
 		fmt.Fprintf(out, "! %s\n", c)
 	}
