@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +49,7 @@ type script struct {
 	once     sync.Once
 	e        exit
 	// ignores is whether SIGTERM is ignored.
-	ignores bool
+	ignores atomic.Bool
 }
 
 func (s *script) end(code int32) {
@@ -62,7 +63,7 @@ func (s *script) end(code int32) {
 func (s *script) drain() {}
 func (s *script) terminate(time.Duration) {
 	s.scene.say("%s SIGTERM", s.name)
-	if !s.ignores {
+	if !s.ignores.Load() {
 		s.end(0)
 	}
 }
@@ -212,7 +213,7 @@ func TestStopRunsPreStopThenSignalsThenKills(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t)
-				s.runs["a"] = func(i *script) { i.ignores = tt.ignores }
+				s.runs["a"] = func(i *script) { i.ignores.Store(tt.ignores) }
 				a := named("a")
 				a.Lifecycle = hook
 				p := s.add(corev1.RestartPolicyAlways, nil, []corev1.Container{a})
@@ -231,7 +232,7 @@ func TestStopRunsPreStopThenSignalsThenKills(t *testing.T) {
 func TestShorterGraceWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.runs["a"] = func(i *script) { i.ignores = true }
+		s.runs["a"] = func(i *script) { i.ignores.Store(true) }
 		p := s.add(corev1.RestartPolicyAlways, nil, []corev1.Container{named("a")})
 		time.Sleep(time.Second)
 		s.end(p, 300*time.Second)
@@ -320,7 +321,7 @@ func TestFailedLivenessRestartsButNotWhileStopping(t *testing.T) {
 		a := named("a")
 		a.LivenessProbe = &corev1.Probe{PeriodSeconds: 2, FailureThreshold: 3, InitialDelaySeconds: 4}
 		s.answers["a"] = func(since time.Duration) bool { return since > 10*time.Second && since < 19*time.Second }
-		s.runs["a"] = func(i *script) { i.ignores = time.Since(s.began) > time.Second }
+		s.runs["a"] = func(i *script) { i.ignores.Store(time.Since(s.began) > time.Second) }
 		p := s.add(corev1.RestartPolicyAlways, nil, []corev1.Container{a})
 		time.Sleep(18 * time.Second)
 		s.end(p, 20*time.Second) // it fails from second 19 on
