@@ -27,6 +27,7 @@ func Main(version string) int {
 		Load:       runLoad,
 		Demo:       runDemo,
 		Rehearse:   rehearse,
+		Plan:       runPlan,
 	})
 }
 

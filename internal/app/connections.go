@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,20 +95,12 @@ func (c *connections) to(ctx context.Context, obj *v1.Cluster) (*connection, err
 
 // make connects, pins the cluster, holds its fence and fills the cache.
 func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []byte) (*connection, error) {
-	config, err := clientcmd.Load(kubeconfig)
+	config, err := configOf(obj, kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
-	}
-	rest, err := clientcmd.NewNonInteractiveClientConfig(*config, obj.Spec.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
-	}
-	pin := types.UID(obj.Spec.UID)
-	if pin == "" {
-		pin = types.UID(obj.Status.UID)
+		return nil, err
 	}
 	k, err := cluster.Connect(ctx, cluster.Options{
-		Config: rest, PinUID: pin, Identity: c.identity, LeaseDuration: c.lease, WriteTimeout: c.lease / 3,
+		Config: config, PinUID: pinOf(obj), Identity: c.identity, LeaseDuration: c.lease, WriteTimeout: c.lease / 3,
 		Clock: clock.RealClock{}, Dial: c.dial,
 	})
 	if err != nil {
@@ -131,6 +125,23 @@ func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []by
 	go conn.spread(lasting, c.changed)
 	return conn, nil
 }
+
+// configOf is where a cluster's kubeconfig leads.
+func configOf(obj *v1.Cluster, kubeconfig []byte) (*rest.Config, error) {
+	config, err := clientcmd.Load(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+	}
+	out, err := clientcmd.NewNonInteractiveClientConfig(*config, obj.Spec.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+	}
+	return out, nil
+}
+
+// pinOf is the UID that the cluster must have: the one that was asked for, else the
+// one that was seen first.
+func pinOf(obj *v1.Cluster) types.UID { return types.UID(cmp.Or(obj.Spec.UID, obj.Status.UID)) }
 
 // introduce records who a cluster is, the first time it is met.
 func (c *connections) introduce(ctx context.Context, obj *v1.Cluster, k *cluster.Cluster) error {

@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -88,10 +87,7 @@ func runController(ctx context.Context, streams cli.Streams, o cli.ControllerOpt
 }
 
 func hubConfig(h cli.Hub) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = h.Kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: h.Context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	config, err := contextConfig(h.Kubeconfig, h.Context)
 	if err != nil {
 		return nil, fmt.Errorf("reach the hub: %w", err)
 	}

@@ -141,16 +141,8 @@ func evidence(w plan.Workload) string {
 
 func (e *Engine) recordMove(ctx context.Context, m *v1.Migration, have *v1.Move, now appStanding) error {
 	if have == nil {
-		have = &v1.Move{
-			ObjectMeta: metav1.ObjectMeta{
-				Name: moveName(m, now.app), Namespace: m.Namespace,
-				Labels: map[string]string{migrationLabel: m.Name},
-				OwnerReferences: []metav1.OwnerReference{
-					*metav1.NewControllerRef(m, v1.GroupVersion.WithKind("Migration")),
-				},
-			},
-			Spec: v1.MoveSpec{Migration: m.Name, Namespace: now.app.Namespace, App: now.app.Name},
-		}
+		have = newMove(m, now.app)
+		have.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(m, v1.GroupVersion.WithKind("Migration"))}
 		if err := e.Hub.Create(ctx, have); err != nil {
 			return fmt.Errorf("record app %s/%s: %w", now.app.Namespace, now.app.Name, err)
 		}
@@ -161,6 +153,15 @@ func (e *Engine) recordMove(ctx context.Context, m *v1.Migration, have *v1.Move,
 	have = have.DeepCopy()
 	have.Status = now.status
 	return wrap(fmt.Sprintf("record app %s/%s", now.app.Namespace, now.app.Name), e.Hub.Status().Update(ctx, have))
+}
+
+func newMove(m *v1.Migration, app plan.App) *v1.Move {
+	return &v1.Move{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: moveName(m, app), Namespace: m.Namespace, Labels: map[string]string{migrationLabel: m.Name},
+		},
+		Spec: v1.MoveSpec{Migration: m.Name, Namespace: app.Namespace, App: app.Name},
+	}
 }
 
 // moveName is unique for an app and legible for people.
