@@ -19,7 +19,7 @@ var Explanations = map[Reason]Explanation{
 	ClusterUnreachable: {"A cluster did not answer, so nothing is assumed about it.", "Check the kubeconfig Secret, the network and the API server of the cluster in the message."},
 	SameCluster:        {"The kubeconfigs of source and target lead to one and the same cluster.", "Correct the Cluster whose kubeconfig is wrong."},
 	ClusterReplaced:    {"A kubeconfig leads to another cluster than it did at first contact.", "Correct the kubeconfig, or make a new Cluster object if the cluster really is another one."},
-	VersionUnsupported: {"The freeze needs ValidatingAdmissionPolicy, which is stable from Kubernetes 1.30.", "Upgrade the cluster, or waive the gate `versions` and do without a freeze."},
+	VersionUnsupported: {"The freeze needs ValidatingAdmissionPolicy, which is stable from Kubernetes 1.30.", "Upgrade the cluster."},
 	PermissionMissing:  {"The engine's account may not do something that the stage needs.", "Grant the verb and resource in the message; config/rbac has the complete role."},
 	DecisionNeeded:     {"Some workloads are not plain serving Deployments, and how they move is not guessed.", "Add a decision for each to spec.decisions: Move, or Stay to leave it in the source, bridged."},
 	CapacityShort:      {"The target has no room for what is to move.", "Add nodes or raise quotas in the target."},
@@ -41,7 +41,7 @@ var Explanations = map[Reason]Explanation{
 
 	NotLevel:         {"The two sides differ in some object.", "Nothing to do while the mirror follows; `crossfade diff` names the objects."},
 	FreezeNotProved:  {"A team's write was not refused yet when it was tried.", "Nothing to do for the first seconds; then check that the API server takes ValidatingAdmissionPolicies."},
-	FreezeTooLong:    {"Teams' changes have been refused for longer than spec.freeze.maxMinutes.", "`crossfade rollback`, or raise the limit."},
+	FreezeTooLong:    {"Teams' changes have been refused for longer than spec.freeze.maxMinutes.", "`crossfade rollback`; raise the limit before you lead forward again."},
 	RolloutsUnderWay: {"A rollout has not ended; a freeze would cut it in two.", "Let it end, or mend the Deployment in the message."},
 	Archiving:        {"The source is being archived.", "Nothing to do."},
 	ArchiveNotProved: {"No archive of the source was restored and compared yet.", "Set spec.archive with a bucket and a cluster to rehearse in, or waive the gate `archive`."},
@@ -64,7 +64,7 @@ var Explanations = map[Reason]Explanation{
 	Soaking:        {"Everything has moved; the source stands by.", "`crossfade retire` when you no longer want a way back."},
 
 	FenceLost:     {"Another engine holds one of the clusters, so this one writes nothing.", "Nothing to do if a new engine has just taken over; otherwise stop one of the two."},
-	Fused:         {"So many objects vanished at once that the mirror does not believe it.", "Check that the writer's side is the right cluster and whole; then `crossfade resume`."},
-	LedgerMissing: {"Part of the ledger is gone, and what it held is not guessed.", "Restore the Ledger objects from the journal's bucket: `crossfade rollback --journal URL` reads it."},
+	Fused:         {"So much vanished from the writer's side at once, or a side went so far back, that the mirror does not believe it.", "Check that the writer's side is the right cluster and whole; it goes on when what vanished is back. Deletions that are meant pass while spec.waivers has one for `fuse`."},
+	LedgerMissing: {"Part of the ledger is gone, and what it held is not guessed.", "Put the Ledger objects back from a backup of the hub, or stop the controller and go back by the journal: `crossfade rollback --journal URL`."},
 	Quarantined:   {"The app did not come up in the target in time and was left in the source, bridged.", "Mend it; it is tried again at the next stage."},
 }

@@ -104,7 +104,8 @@ type MigrationSpec struct {
 	// +listMapKey=workload
 	Decisions []Decision `json:"decisions,omitempty"`
 
-	// Waivers let a gate pass by name.
+	// Waivers let a gate pass by name; one for fuse lets the mirror delete more at
+	// once than it believes.
 	// +optional
 	// +listType=map
 	// +listMapKey=gate

@@ -51,6 +51,7 @@ type pair struct {
 
 	mu       sync.Mutex
 	want     migration.Following
+	waivers  []v1.Waiver
 	followed migration.Followed
 	trouble  error
 	nudge    chan struct{}
@@ -65,6 +66,7 @@ func (f *follower) Follow(ctx context.Context, s migration.Subject, want migrati
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.waivers = s.Migration.Spec.Waivers
 	if p.want != want {
 		// What was known is known of something else.
 		p.want, p.followed = want, migration.Followed{}
@@ -255,22 +257,36 @@ func (p *pair) idle(ctx context.Context, changes <-chan struct{}) {
 	}
 }
 
+// fuseWaived tells whether a person lets more deletions pass than the fuse does.
+func (p *pair) fuseWaived() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return plan.Waived(plan.Fuse, p.waivers, time.Now())
+}
+
 // newMirror is the mirror from the writer's side to the other. Its feeds live as
 // long as ctx.
 func (f *follower) newMirror(ctx context.Context, p *pair, s migration.Subject, writer v1.Side) *mirror.Mirror {
 	side := func(c *connection) mirror.Side {
 		return mirror.Side{API: c.cluster, Feed: mirror.Watches(ctx, c.cluster, clock.RealClock{}, p.hear), Kinds: c.cluster.Kinds}
 	}
+	c := mirrorOf(side(p.source), side(p.target), s, writer)
+	c.Workers, c.FuseWaived = f.workers, p.fuseWaived
+	return mirror.New(c)
+}
+
+// mirrorOf says what the mirror of a migration copies, and from where to where.
+func mirrorOf(source, target mirror.Side, s migration.Subject, writer v1.Side) mirror.Config {
 	toTarget, toSource := record(s, copiesInTarget), record(s, copiesInSource)
 	c := mirror.Config{
-		From: side(p.source), To: side(p.target), Record: toTarget, Back: &toSource,
+		From: source, To: target, Record: toTarget, Back: &toSource,
 		Namespaces: s.In, App: func(_ string, labels map[string]string) string { return plan.LabelledApp(labels) },
-		Workers: f.workers, Clock: clock.RealClock{},
+		Clock: clock.RealClock{},
 	}
 	if writer == v1.Target {
 		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
 	}
-	return mirror.New(c)
+	return c
 }
 
 // record is the part of the ledger with the entries of one side.

@@ -139,3 +139,17 @@ func TestAWaiverCountsUntilItExpires(t *testing.T) {
 		})
 	}
 }
+
+func TestAWaiverIsInForceByNameUntilItExpires(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	waivers := []v1.Waiver{{Gate: Fuse, Owner: "ann", Expires: metav1.NewTime(now.Add(time.Minute))}}
+	if !Waived(Fuse, waivers, now) {
+		t.Error("the waiver is not in force")
+	}
+	if Waived(Fuse, waivers, now.Add(time.Minute)) {
+		t.Error("the waiver is in force after it expired")
+	}
+	if Waived(GateMirror, waivers, now) {
+		t.Error("the waiver lets another gate pass")
+	}
+}
