@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -31,6 +32,20 @@ type Subject struct {
 	Source, Target Connection
 	Ledger         *ledger.Ledger
 	In             func(namespace string) bool
+}
+
+// Since is when teams came to write to the target, for as long as they do; zero
+// while they write to the source.
+func (s Subject) Since() time.Time {
+	if s.Migration.Status.Writer != v1.Target {
+		return time.Time{}
+	}
+	for _, t := range slices.Backward(s.Migration.Status.Timeline) {
+		if t.Stage == v1.Release && t.Direction == v1.Forward {
+			return t.Started.Time
+		}
+	}
+	return time.Time{}
 }
 
 // Following is what should be kept true between the clusters.

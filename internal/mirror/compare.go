@@ -130,6 +130,7 @@ func (m *Mirror) differences(ctx context.Context, f *following) ([]Difference, e
 		to, entry := there[name], m.entry(f, name)
 		switch {
 		case to.digest == from.digest, to.digest == entry.Got && from.digest == entry.Wrote && to.uid == entry.UID:
+		case !to.there() && entry == (Entry{}) && m.foreign(f.object(name), from):
 		case !to.there():
 			found = append(found, Difference{Object: f.object(name), Text: "it is missing"})
 		default:
@@ -168,7 +169,7 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side) (map[types.
 		if err != nil || f.rule.excepted(fields) != "" || f.rule.acts(fields) != "" {
 			return err
 		}
-		out[name] = look{uid: obj.GetUID(), digest: f.rule.digest(fields)}
+		out[name] = look{uid: obj.GetUID(), digest: f.rule.digest(fields), born: obj.GetCreationTimestamp().Time}
 		return nil
 	})
 	return out, err

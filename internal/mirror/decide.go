@@ -1,6 +1,10 @@
 package mirror
 
-import "k8s.io/apimachinery/pkg/types"
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // A fate is what is to be done about one object.
 type fate int
@@ -29,6 +33,7 @@ type look struct {
 	carried string    // the status field that the rule carries over
 	leaving bool      // it is being deleted
 	bare    bool      // it is one that clusters make by themselves, and nobody changed it
+	born    time.Time // in whole seconds; only known on the writer's side
 }
 
 func (l look) there() bool { return l.uid != "" }
@@ -43,6 +48,9 @@ type facts struct {
 	settled bool
 	// remake is true if the copy can't be changed to what is wanted, but made again.
 	remake bool
+	// foreign is true if from is older than the estate is on the writer's side, and
+	// no copy.
+	foreign bool
 }
 
 // decide says what is to be done about one object, and in a sentence why, where a
@@ -95,7 +103,10 @@ func decideAbsent(f facts) (fate, string) {
 
 // decideMissing: the writer's side has it, the other one does not.
 func decideMissing(f facts) (fate, string) {
-	if f.known() && f.entry.UID != "" && !f.entry.Going {
+	switch {
+	case f.foreign && !f.known():
+		return nothing, ""
+	case f.known() && f.entry.UID != "" && !f.entry.Going:
 		return drift, "somebody deleted it here"
 	}
 	return create, ""

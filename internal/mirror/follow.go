@@ -235,7 +235,7 @@ func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) erro
 		return err
 	}
 	seen.digest, seen.owners = f.rule.digest(obj), owners
-	seen.leaving = obj.GetDeletionTimestamp() != nil
+	seen.leaving, seen.born = obj.GetDeletionTimestamp() != nil, obj.GetCreationTimestamp().Time
 	if f.rule.Carried != "" {
 		seen.carried, _, _ = unstructured.NestedString(obj.Object, "status", f.rule.Carried)
 	}
@@ -324,12 +324,18 @@ func (m *Mirror) judge(f *following, t *twin) {
 }
 
 func (m *Mirror) facts(f *following, t *twin) facts {
-	out := facts{from: t.from, to: t.to, entry: t.entry, remake: t.remake}
+	out := facts{from: t.from, to: t.to, entry: t.entry, remake: t.remake, foreign: m.foreign(f.object(t.name), t.from)}
 	if was, ok := m.origins[f.object(t.name).String()]; ok && was.UID != "" && was.UID == t.from.uid && was.From == t.to.uid {
 		out.origin = true
 		out.settled = was.Got == t.from.digest && was.Wrote == t.to.digest
 	}
 	return out
+}
+
+// foreign is true of an object on the writer's side that was there before teams wrote
+// to it, and is not a copy of the mirror when it went the other way.
+func (m *Mirror) foreign(name Object, from look) bool {
+	return from.born.Before(m.Since.Truncate(time.Second)) && m.origins[name.String()].UID != from.uid
 }
 
 // older compares resourceVersions of one cluster; what can't be compared is not older.

@@ -59,6 +59,10 @@ type Config struct {
 	// tells which objects of To are the origins of From's.
 	Record Record
 	Back   *Record
+	// Since, if it is set, is when teams came to write to From, on From's clock. What
+	// is older there and in neither record was there before the estate was, and is not
+	// copied.
+	Since time.Time
 	// Rules come before BuiltIn.
 	Rules []Rule
 	// Namespaces tells which namespaces belong to the estate.
