@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	v1 "crossfade.dev/api/v1alpha1"
 )
 
@@ -24,7 +26,8 @@ type Options struct {
 	Estate string
 	// Seed fixes every delay and choice of the sandbox, the referee and the faults.
 	Seed uint64
-	// Back rolls the migration back, all the way, at the end of Cutover.
+	// Back rolls the migration back at the end of Cutover: to Prepare under load, and
+	// all the way once the load has ended.
 	Back bool
 	// Chaos, unless 0, seeds faults: the controller killed inside and between writes,
 	// each control plane once, and the source cut off.
@@ -194,11 +197,17 @@ func (s *show) lead(ctx context.Context) error {
 	if err := s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Cutover) }); err != nil {
 		return err
 	}
-	s.say("rolling everything back")
-	if err := s.world.rollBack(ctx, m.Name); err != nil {
+	s.say("rolling back to Prepare, under load")
+	return s.rollBack(ctx, v1.Prepare)
+}
+
+// rollBack turns the migration's direction, and sees it back.
+func (s *show) rollBack(ctx context.Context, to v1.Stage) error {
+	if err := s.world.rollBack(ctx, migrationName, to); err != nil {
 		return err
 	}
-	return s.follow(ctx, m, nothingLeft)
+	m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: hubNamespace, Name: migrationName}}
+	return s.follow(ctx, m, func(m *v1.Migration) bool { return backAt(m, to) })
 }
 
 func (s *show) end() {

@@ -111,14 +111,14 @@ func demoDNS() *v1.DNS {
 	}
 }
 
-// rollBack turns the migration's direction, all the way.
-func (w *world) rollBack(ctx context.Context, name string) error {
+// rollBack turns the migration's direction.
+func (w *world) rollBack(ctx context.Context, name string, to v1.Stage) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		var m v1.Migration
 		if err := w.hub.client.Get(ctx, client.ObjectKey{Namespace: hubNamespace, Name: name}, &m); err != nil {
 			return err
 		}
-		m.Spec.Direction, m.Spec.BackTo = v1.Back, v1.Nothing
+		m.Spec.Direction, m.Spec.BackTo = v1.Back, to
 		return w.hub.client.Update(ctx, &m)
 	})
 }

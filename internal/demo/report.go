@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/utils/ptr"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/referee"
 )
 
@@ -64,9 +65,11 @@ type Report struct {
 	// Complaints say, for people, everything that was not as it should be.
 	Complaints []string `json:"complaints,omitempty"`
 
-	requestsPerSecond float64
-	sentence          string
-	back              bool
+	// RequestsPerSecond is the rate that the referee came to.
+	RequestsPerSecond float64 `json:"requestsPerSecond"`
+
+	sentence string
+	back     bool
 }
 
 // Periods are one figure before, during and after the migration.
@@ -90,7 +93,7 @@ func (s *show) report(ctx context.Context, before photo) (Report, error) {
 		CapacityMin: round(s.watch.min), CapacityMax: round(s.watch.max),
 		MemoryMiB: s.memory.most.Load() >> 20,
 		Moving:    len(s.world.moving), Stayed: s.world.staying, Stages: s.stages, Seed: s.Seed, Faults: s.faults,
-		sentence: s.team.sentence, back: s.Back, requestsPerSecond: float64(ref.Requests) / ref.DurationSeconds,
+		sentence: s.team.sentence, back: s.Back, RequestsPerSecond: round(float64(ref.Requests) / ref.DurationSeconds),
 	}
 	for _, p := range ref.Periods {
 		switch p.Name {
@@ -124,6 +127,11 @@ func (s *show) inspect(ctx context.Context, r *Report, ref referee.Report, befor
 		r.Complaints = append(r.Complaints, elsewhere...)
 		return nil
 	}
+	s.say("the load has ended; rolling the rest back")
+	if err := s.rollBack(ctx, v1.Nothing); err != nil {
+		return err
+	}
+	r.Stages = s.stages
 	after, err := s.photograph(ctx)
 	if err != nil {
 		return err
@@ -249,7 +257,7 @@ func (r Report) complaint() string {
 
 // print shows the report to a person.
 func (r Report) print(out io.Writer) {
-	fmt.Fprintf(out, "\n%d requests at %.0f/s: %d failed, %d invalid\n", r.Requests, r.requestsPerSecond, r.Failed, r.Invalid)
+	fmt.Fprintf(out, "\n%d requests at %.0f/s: %d failed, %d invalid\n", r.Requests, r.RequestsPerSecond, r.Failed, r.Invalid)
 	fmt.Fprintf(out, "writes lost %d, doubled %d; stream segments lost %d\n", r.WritesLost, r.WritesDoubled, r.SegmentsLost)
 	fmt.Fprintf(out, "p99 %.1f ms before, %.1f ms during, %.1f ms after\n", r.P99Millis.Before, r.P99Millis.During, r.P99Millis.After)
 	fmt.Fprintf(out, "capacity between %.0f %% and %.0f %% of what was wanted\n", r.CapacityMin*100, r.CapacityMax*100)

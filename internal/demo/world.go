@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -358,9 +359,12 @@ func finished(m *v1.Migration, s v1.Stage) bool {
 	return meta.IsStatusConditionTrue(m.Status.Conditions, s.Finished())
 }
 
-// nothingLeft tells whether every stage was undone.
-func nothingLeft(m *v1.Migration) bool {
-	for _, s := range v1.Stages {
+// backAt tells whether every stage after the given one was undone.
+func backAt(m *v1.Migration, stage v1.Stage) bool {
+	for _, s := range slices.Backward(v1.Stages) {
+		if s == stage {
+			break
+		}
 		if c := meta.FindStatusCondition(m.Status.Conditions, s.Finished()); c == nil || c.Status != metav1.ConditionUnknown {
 			return false
 		}

@@ -25,6 +25,7 @@ const (
 	endpointPart   = "endpoint"
 	delegationPart = "delegation"
 	apexPart       = "apex"
+	newApexPart    = "apex-new"
 	// copiedPart holds the sets that were created in the new zone.
 	copiedPart = "zone"
 )
@@ -250,21 +251,30 @@ func (e *Engine) point(ctx context.Context, v *visit, to v1.Side) (Progress, err
 	return e.steerBoth(ctx, v1.EndpointMoving, old, fresh, before, want, percentAt(to))
 }
 
-// delegate leads the zone's delegation to the new servers, or back: in the parent
-// first, then in the old copy's own apex. By then it changes no answer.
+// delegate leads the zone's delegation to the new servers, or back: in the parent,
+// then in the apex of either copy. By then it changes no answer. On the way back the
+// new copy, too, names the old servers, because some resolvers believe the servers
+// that they ask more than the parent, and would otherwise never leave.
 func (e *Engine) delegate(ctx context.Context, v *visit, to v1.Side) (Progress, error) {
 	if v.m.Spec.DNS == nil {
 		return Done(), nil
 	}
-	old, _, parent, err := e.copies(ctx, v.m)
+	old, fresh, parent, err := e.copies(ctx, v.m)
 	if err != nil {
 		return Progress{}, err
 	}
+	d := v.m.Spec.DNS
 	for _, place := range []struct {
-		part string
-		at   copyOf
-	}{{delegationPart, parent}, {apexPart, old}} {
-		p, err := e.redelegate(ctx, v, place.part, place.at, to)
+		part    string
+		at      copyOf
+		servers []string
+		percent int32
+	}{
+		{newApexPart, fresh, d.Old.Names, percentAt(to.Other())},
+		{delegationPart, parent, d.New.Names, percentAt(to)},
+		{apexPart, old, d.New.Names, percentAt(to)},
+	} {
+		p, err := e.redelegate(ctx, v, place.part, place.at, place.servers, place.percent)
 		if err != nil || p.outcome != done {
 			return p, err
 		}
@@ -272,7 +282,9 @@ func (e *Engine) delegate(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	return Done(), nil
 }
 
-func (e *Engine) redelegate(ctx context.Context, v *visit, part string, at copyOf, to v1.Side) (Progress, error) {
+// redelegate lets one place name other servers than before (100 percent), or those
+// that it named before (0).
+func (e *Engine) redelegate(ctx context.Context, v *visit, part string, at copyOf, servers []string, percent int32) (Progress, error) {
 	d := v.m.Spec.DNS
 	have, err := at.provider.RecordSets(ctx, at.zone)
 	if err != nil {
@@ -285,15 +297,15 @@ func (e *Engine) redelegate(ctx context.Context, v *visit, part string, at copyO
 	if before, err = zone.Lowered(before, uint32(d.TTLSeconds)); err != nil {
 		return Progress{}, err
 	}
-	names := make([]string, len(d.New.Names))
-	for i, name := range d.New.Names {
+	names := make([]string, len(servers))
+	for i, name := range servers {
 		names[i] = zone.CanonicalName(name) + "."
 	}
 	want, err := zone.NewRecordSet(zone.CanonicalName(d.Zone), "NS", uint32(d.TTLSeconds), names...)
 	if err != nil {
-		return Fail(v1.ZoneMissing, "dns.new.names: %v", err), nil
+		return Fail(v1.ZoneMissing, "the servers' names: %v", err), nil
 	}
-	return e.steer(ctx, v1.DelegationMoving, at, before, []zone.RecordSet{want}, percentAt(to))
+	return e.steer(ctx, v1.DelegationMoving, at, before, []zone.RecordSet{want}, percent)
 }
 
 func percentAt(side v1.Side) int32 {

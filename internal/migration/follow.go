@@ -107,5 +107,5 @@ func (e *Engine) follow(ctx context.Context, v *visit) error {
 }
 
 func (v *visit) subject() Subject {
-	return Subject{v.m, v.source.connection(), v.target.connection(), v.ledger, scope(v.m)}
+	return Subject{v.m, v.source.connection(), v.target.connection(), v.ledger, Scope(v.m)}
 }

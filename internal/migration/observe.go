@@ -98,7 +98,7 @@ func (e *Engine) visitSite(ctx context.Context, m *v1.Migration, side v1.Side, n
 		return s, fmt.Errorf("connect to cluster %s: %w", name, err)
 	}
 	s.record, s.api, s.facts = c, connection.API, connection.Facts
-	return s, wrap("read cluster "+name, s.read(ctx, scope(m)))
+	return s, wrap("read cluster "+name, s.read(ctx, Scope(m)))
 }
 
 // read fills the site with what stands in the estate's namespaces.
@@ -136,7 +136,7 @@ func (e *Engine) inventory(ctx context.Context, m *v1.Migration, s *site) (plan.
 			return plan.Estate{}, err
 		}
 	}
-	in := scope(m)
+	in := Scope(m)
 	return plan.Inventory(plan.Objects{
 		Deployments: values(s.deployments), Services: values(s.services),
 		Autoscalers: values(s.autoscalers), Ingresses: s.ingresses,
@@ -145,8 +145,8 @@ func (e *Engine) inventory(ctx context.Context, m *v1.Migration, s *site) (plan.
 	}, m.Spec.Decisions), nil
 }
 
-// scope tells which namespaces belong to the estate.
-func scope(m *v1.Migration) func(namespace string) bool {
+// Scope tells which namespaces belong to the estate.
+func Scope(m *v1.Migration) func(namespace string) bool {
 	if len(m.Spec.Namespaces) > 0 {
 		return func(namespace string) bool { return slices.Contains(m.Spec.Namespaces, namespace) }
 	}

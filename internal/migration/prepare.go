@@ -185,6 +185,11 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 			swaps = append(swaps, zone.Swap{Old: &set})
 		}
 	}
+	if apex, _, err := e.before(ctx, v, newApexPart, nil); err != nil {
+		return Progress{}, err
+	} else if len(apex) > 0 {
+		swaps = append(swaps, zone.Next(apex, nil, have, 0).Swaps...)
+	}
 	if len(swaps) == 0 {
 		return Done(), ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, map[string]zone.RecordSet{})
 	}

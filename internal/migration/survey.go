@@ -25,7 +25,7 @@ func (e *Engine) Survey(ctx context.Context, m *v1.Migration, source, target Con
 		target: site{side: v1.Target, name: m.Spec.Target, api: target.API, facts: target.Facts},
 	}
 	for _, s := range []*site{&v.source, &v.target} {
-		if err := s.read(ctx, scope(m)); err != nil {
+		if err := s.read(ctx, Scope(m)); err != nil {
 			return Survey{}, wrap("read "+s.name, err)
 		}
 	}
