@@ -32,6 +32,12 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9]{12}$`
 	ManagementAccount string `json:"managementAccount"`
 
+	// Partition is the partition of the cloud that the organization lives in.
+	// +optional
+	// +kubebuilder:default=aws
+	// +kubebuilder:validation:Enum=aws;aws-cn;aws-us-gov
+	Partition string `json:"partition,omitempty"`
+
 	// WithoutFullAccess holds when the service control policy FullAWSAccess, which
 	// is attached to every root, unit and account at first, was detached from the
 	// root: only what guardrails attached to it allow passes.

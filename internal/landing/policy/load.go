@@ -80,6 +80,11 @@ func (l *loader) add(d *source.Document, field, code, want string) {
 	l.found.Add(d.File, n, "$."+field, "policy/"+code, want)
 }
 
+// place is where a value of a document stands.
+func place(d *source.Document, n *source.Node, path string) source.Place {
+	return source.Place{File: d.File, Line: n.Line, Column: n.Column, Path: path}
+}
+
 // version reports whether a document is of the version that Load reads.
 func (l *loader) version(d *source.Document) bool {
 	group, _, _ := strings.Cut(d.APIVersion, "/")
@@ -139,7 +144,11 @@ func (l *loader) readOrganization(d *source.Document) {
 	if id := o.Spec.ManagementAccount; id != "" && !isAccountID(id) {
 		l.add(d, "spec.managementAccount", "account-id", "expected 12 digits in quotes")
 	}
+	if p := l.state.partition(); p != "aws" && p != "aws-cn" && p != "aws-us-gov" {
+		l.add(d, "spec.partition", "partition", "expected aws, aws-cn or aws-us-gov")
+	}
 	root := l.state.nodes[""]
+	root.place = place(d, d.Root, "$")
 	root.withoutFull = o.Spec.WithoutFullAccess
 	if o.Spec.RootID != "" {
 		root.ids = o.Spec.RootID + "/"
@@ -169,7 +178,7 @@ func (l *loader) unit(d *source.Document, u landing.Unit, index int) {
 	case above == nil:
 		l.found.Add(d.File, at, where, "policy/unit", fmt.Sprintf("expected a unit %s, which %s hangs in", parent, u.Path))
 	default:
-		n := &node{name: u.Path, withoutFull: u.WithoutFullAccess}
+		n := &node{name: u.Path, withoutFull: u.WithoutFullAccess, place: place(d, at, where)}
 		if u.ID != "" && above.ids != "" {
 			n.ids = above.ids + u.ID + "/"
 		}
@@ -181,7 +190,8 @@ func (l *loader) readAccount(d *source.Document) {
 	a := &landing.Account{}
 	wrong := source.Decode(d, a)
 	l.found = append(l.found, wrong...)
-	m := &member{name: d.Name, id: a.Spec.ID, unit: a.Spec.Unit, node: &node{name: d.Name, withoutFull: a.Spec.WithoutFullAccess}}
+	m := &member{name: d.Name, id: a.Spec.ID, unit: a.Spec.Unit,
+		node: &node{name: d.Name, withoutFull: a.Spec.WithoutFullAccess, place: place(d, d.Root, "$")}}
 	if len(wrong.Errors()) > 0 {
 		l.stand(m.node, "the account "+d.Name+", which has errors")
 	}

@@ -166,9 +166,6 @@ func isAccountID(text string) bool {
 	return len(text) == 12 && strings.Trim(text, "0123456789") == ""
 }
 
-// resourceID is the id of the account that owns the resource, empty if not known.
-func (x *call) resourceID() string { return x.ownerID[0] }
-
 // values returns the values of a key and whether they are known: yes, no if the
 // request is known not to have the key, or unknown.
 func (x *call) values(k *key) ([]string, truth) {

@@ -140,7 +140,7 @@ func (r *resource) meets(x *call) truth {
 	}
 	every, some := !a.Optional && r.template == nil, false
 	for _, format := range a.Formats {
-		covers, overlaps := r.compare(format, x.resourceID())
+		covers, overlaps := r.compare(x.formatText(format))
 		every, some = every && covers, some || overlaps
 	}
 	switch {
@@ -154,11 +154,10 @@ func (r *resource) meets(x *call) truth {
 }
 
 // compare reports whether the entry covers every ARN of a format, and whether it
-// overlaps any. account is the id of the account that owns the resource, empty if
-// it is not known. Parts are compared one by one: a resource's own name is taken
-// not to spell out the parts of another ARN.
-func (r *resource) compare(format, account string) (covers, overlaps bool) {
-	text := formatText(format, account)
+// overlaps any. text has anyText where the format leaves something open. Parts are
+// compared one by one: a resource's own name is taken not to spell out the parts of
+// another ARN.
+func (r *resource) compare(text string) (covers, overlaps bool) {
 	covers = match(r.outline, text)
 	if covers || r.parts == nil {
 		return covers, covers || meets(r.outline, text)
@@ -175,9 +174,9 @@ func (r *resource) compare(format, account string) (covers, overlaps bool) {
 	return false, true
 }
 
-// formatText returns an ARN format with anyText for its placeholders, or the
-// account in the place of ${Account}.
-func formatText(format, account string) string {
+// formatText returns an ARN format with anyText for its placeholders, but for the
+// partition, and the account that owns the resource if that is known.
+func (x *call) formatText(format string) string {
 	var out strings.Builder
 	for {
 		before, rest, ok := strings.Cut(format, "${")
@@ -186,9 +185,12 @@ func formatText(format, account string) string {
 			return out.String()
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		if (name == "Account" || name == "AccountId") && account != "" {
+		switch account := x.ownerID[0]; {
+		case name == "Partition":
+			out.WriteString(x.state.partition())
+		case (name == "Account" || name == "AccountId") && account != "":
 			out.WriteString(account)
-		} else {
+		default:
 			out.WriteByte(anyText)
 		}
 		format = after

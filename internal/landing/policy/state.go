@@ -7,6 +7,7 @@ import (
 
 	landing "crossfade.dev/api/landing/v1alpha1"
 	"crossfade.dev/internal/landing/catalog"
+	"crossfade.dev/internal/landing/source"
 )
 
 // A State is an organization with its accounts and what is attached where. Load
@@ -31,6 +32,7 @@ type State struct {
 // to.
 type node struct {
 	name     string // as people are shown it
+	place    source.Place
 	ids      string // ids from the root, each with a slash after it; empty if one is not known
 	services []*Policy
 	owners   []*Policy // resource control policies
@@ -211,6 +213,9 @@ func newChain(nodes []*node, key string) *chain {
 	c.denies, c.ownerDenies = newTable(denies), newTable(ownerDenies)
 	return c
 }
+
+// partition is the partition of the cloud that the organization lives in.
+func (s *State) partition() string { return cmp.Or(s.Organization.Spec.Partition, "aws") }
 
 // resolve returns the account that a request names, and its id, empty if not known.
 // The member is nil for an account outside the organization.
