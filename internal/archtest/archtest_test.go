@@ -1,5 +1,3 @@
-// Package archtest holds the architecture to what was agreed: who may import
-// whom, that every package says what it is, and that functions can be read.
 package archtest
 
 import (
