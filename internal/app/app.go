@@ -28,6 +28,9 @@ func Main(version string) int {
 		Demo:       runDemo,
 		Rehearse:   rehearse,
 		Plan:       runPlan,
+		Diff:       runDiff,
+		LiftFreeze: runLift,
+		Bench:      runBench,
 	})
 }
 
