@@ -124,7 +124,8 @@ func (e *Engine) capacityOf(v *visit, s *site, d *appsv1.Deployment, w plan.Work
 	}
 	wait := time.Duration(v.m.Spec.Shift.SettleSeconds) * time.Second
 	key := fmt.Sprintf("%s/%s/%s", v.m.UID, s.side, w.ID())
-	c.Settled = e.settling.observe(key, c.Ready, v.bridged(s, w), e.Clock.Now(), wait)
+	reachable := v.reachable(s, w, c.Ready)
+	c.Settled = min(reachable, e.settling.observe(key, c.Ready, reachable >= c.Ready, e.Clock.Now(), wait))
 	return c
 }
 

@@ -1,6 +1,8 @@
 package migration
 
 import (
+	"strings"
+
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -9,29 +11,31 @@ import (
 	"crossfade.dev/internal/plan"
 )
 
-// bridged tells whether every ready pod of a workload on one side can be reached
-// through the other side's Services of the same names. Where that way of the
-// bridge is not wanted, there is nothing to reach.
-func (v *visit) bridged(s *site, w plan.Workload) bool {
-	if !following(v.m).Ways.From(s.side.Other()) {
-		return true
-	}
+// reachable counts those of a workload's ready pods on one side to which every
+// Service of theirs leads: the side's own, and the other side's of the same name,
+// where that way of the bridge is wanted. A pod is ready some moments before any
+// Service leads to it.
+func (v *visit) reachable(s *site, w plan.Workload, ready int32) int32 {
+	bridged := following(v.m).Ways.From(s.side.Other())
 	here, there := s.addresses(), v.on(s.side.Other()).addresses()
 	for _, name := range w.Services {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: name}
-		for address := range here[key].own {
-			if !there[key].carried[address] {
-				return false
+		var led int32
+		for address, pod := range here[key].own {
+			if strings.HasPrefix(pod, w.Name+"-") && (!bridged || there[key].carried[address]) {
+				led++
 			}
 		}
+		ready = min(ready, led)
 	}
-	return true
+	return ready
 }
 
 // An audience is the ready addresses behind one Service: of the side's own pods,
-// and of the other side's, carried over by the bridge.
+// by pod, and of the other side's, carried over by the bridge.
 type audience struct {
-	own, carried map[string]bool
+	own     map[string]string
+	carried map[string]bool
 }
 
 // addresses gathers the ready addresses behind every Service of the site, once.
@@ -44,19 +48,21 @@ func (s *site) addresses() map[client.ObjectKey]audience {
 		key := client.ObjectKey{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
 		a, known := s.audiences[key]
 		if !known {
-			a = audience{own: map[string]bool{}, carried: map[string]bool{}}
+			a = audience{own: map[string]string{}, carried: map[string]bool{}}
 			s.audiences[key] = a
 		}
-		into := a.own
-		if slice.Labels[discoveryv1.LabelManagedBy] == bridge.ManagedBy {
-			into = a.carried
-		}
+		carried := slice.Labels[discoveryv1.LabelManagedBy] == bridge.ManagedBy
 		for _, endpoint := range slice.Endpoints {
 			if !ptr.Deref(endpoint.Conditions.Ready, true) {
 				continue
 			}
 			for _, address := range endpoint.Addresses {
-				into[address] = true
+				switch {
+				case carried:
+					a.carried[address] = true
+				case endpoint.TargetRef != nil:
+					a.own[address] = endpoint.TargetRef.Name
+				}
 			}
 		}
 	}
