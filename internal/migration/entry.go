@@ -294,6 +294,9 @@ func (e *Engine) redelegate(ctx context.Context, v *visit, part string, at copyO
 	if err != nil || saved {
 		return Again(v1.BeforeSaved, "saved the delegation as it was"), err
 	}
+	if p, err := e.lower(ctx, v, at, before); err != nil || p.outcome != done {
+		return p, err
+	}
 	if before, err = zone.Lowered(before, uint32(d.TTLSeconds)); err != nil {
 		return Progress{}, err
 	}

@@ -185,14 +185,28 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 			swaps = append(swaps, zone.Swap{Old: &set})
 		}
 	}
-	if apex, _, err := e.before(ctx, v, newApexPart, nil); err != nil {
-		return Progress{}, err
-	} else if len(apex) > 0 {
-		swaps = append(swaps, zone.Next(apex, nil, have, 0).Swaps...)
+	if p, err := e.restoreApex(ctx, v, fresh, have); err != nil || p.outcome != done {
+		return p, err
 	}
 	if len(swaps) == 0 {
 		return Done(), ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, map[string]zone.RecordSet{})
 	}
 	err = each(e.Workers, swaps, func(s zone.Swap) error { return swap(ctx, fresh, s) })
 	return Again(v1.Busy, "clearing %d record sets of the new copy", len(swaps)), err
+}
+
+// restoreApex lets the new copy name its own servers again, as it did before.
+func (e *Engine) restoreApex(ctx context.Context, v *visit, fresh copyOf, have []zone.RecordSet) (Progress, error) {
+	before, _, err := e.before(ctx, v, newApexPart, nil)
+	if err != nil {
+		return Progress{}, err
+	}
+	if len(zone.Diff(before, among(have, before))) == 0 {
+		return Done(), nil
+	}
+	p, err := e.redelegate(ctx, v, newApexPart, fresh, v.m.Spec.DNS.Old.Names, 0)
+	if err != nil || p.outcome != done {
+		return p, err
+	}
+	return e.raise(ctx, v, fresh, before)
 }
