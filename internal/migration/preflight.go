@@ -125,11 +125,21 @@ func (e *Engine) pathSets(ctx context.Context, v *visit, part string, at copyOf)
 	return e.before(ctx, v, part, found)
 }
 
-// lower brings the TTLs of the sets down, whatever they lead to now.
+// lower brings the TTLs of the sets down. What leads somewhere else by now was
+// changed by someone else, and is left alone.
 func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.RecordSet) (Progress, error) {
 	have, err := at.provider.RecordSets(ctx, at.zone)
 	if err != nil {
 		return Progress{}, fmt.Errorf("read zone %s: %w", at.zone, err)
+	}
+	lowered, err := zone.Lowered(sets, uint32(v.m.Spec.DNS.TTLSeconds))
+	if err != nil {
+		return Fail(v1.ZoneMissing, "%v", err), nil
+	}
+	for _, f := range zone.Next(sets, lowered, have, 0).Foreign {
+		if f.Have != nil {
+			return Hold(v1.RecordsChanged, "%s", f), nil
+		}
 	}
 	swaps, err := zone.LowerSwaps(among(have, sets), uint32(v.m.Spec.DNS.TTLSeconds))
 	if err != nil {
