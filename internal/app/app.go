@@ -31,6 +31,8 @@ func Main(version string) int {
 		Diff:       runDiff,
 		LiftFreeze: runLift,
 		Bench:      runBench,
+
+		RollbackByJournal: runRollback,
 	})
 }
 

@@ -125,7 +125,12 @@ func (e *engine) Start(ctx context.Context) error {
 		ctx: ctx, hub: hub, identity: identity, lease: e.options.LeaseDuration, dial: nil, changed: wake.ring,
 		open: map[client.ObjectKey]*connection{},
 	}
-	engine := e.wire(ctx, hub, c)
+	recorder := e.manager.GetEventRecorder("crossfade")
+	engine := wire(ctx, hub, c, e.route, e.options)
+	engine.Tell = func(m *v1.Migration, reason v1.Reason, message string) {
+		recorder.Eventf(m, nil, corev1.EventTypeNormal, string(reason), "Lead", "%s", message)
+		log.FromContext(ctx).Info(message, "migration", m.Name, "reason", reason)
+	}
 	_, err = builder.ControllerManagedBy(e.manager).Named("migration").
 		For(&v1.Migration{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Channel(wake.events, &handler.EnqueueRequestForObject{})).
@@ -140,13 +145,12 @@ func (e *engine) Start(ctx context.Context) error {
 	return nil
 }
 
-// wire is the only place that knows every part.
-func (e *engine) wire(ctx context.Context, hub *cluster.Cluster, c *connections) *migration.Engine {
-	dial := e.route.DialContext
-	recorder := e.manager.GetEventRecorder("crossfade")
+// wire is the only place that knows every part. Tell is for the caller to set.
+func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Translation, o cli.ControllerOptions) *migration.Engine {
+	dial := route.DialContext
 	buckets := &buckets{}
 	return &migration.Engine{
-		Clock: clock.RealClock{}, Hub: hub, User: e.options.User, Workers: e.options.Workers,
+		Clock: clock.RealClock{}, Hub: hub, User: o.User, Workers: o.Workers,
 		Clusters: c.connect,
 		Ledger: func(ctx context.Context, m *v1.Migration) (*ledger.Ledger, error) {
 			bucket, err := buckets.at(ctx, m.Spec.Journal)
@@ -155,15 +159,11 @@ func (e *engine) wire(ctx context.Context, hub *cluster.Cluster, c *connections)
 			}
 			return buckets.ledger(hub, m, bucket), nil
 		},
-		Follower: &follower{connections: c, workers: e.options.Workers, pairs: map[types.UID]*pair{}},
+		Follower: &follower{connections: c, workers: o.Workers, pairs: map[types.UID]*pair{}},
 		Zones:    zones{hub: hub, dial: dial}.open,
 		Servers:  resolve.New(resolve.Options{Dial: dial}),
 		Judge:    &judging{prober: probe.New(ctx, probe.Options{Dial: dial})},
 		Archiver: &archiver{buckets: buckets, hub: hub},
-		Tell: func(m *v1.Migration, reason v1.Reason, message string) {
-			recorder.Eventf(m, nil, corev1.EventTypeNormal, string(reason), "Lead", "%s", message)
-			log.FromContext(ctx).Info(message, "migration", m.Name, "reason", reason)
-		},
 	}
 }
 

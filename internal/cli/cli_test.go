@@ -7,10 +7,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -232,14 +234,15 @@ func TestDocsAreFresh(t *testing.T) {
 // allCommands has every function, so that every command is there.
 func allCommands() Commands {
 	return Commands{
-		Plan:       func(context.Context, PlanOptions) (view.Plan, error) { return view.Plan{}, nil },
-		Diff:       func(context.Context, DiffOptions) ([]view.Difference, error) { return nil, nil },
-		LiftFreeze: func(context.Context, LiftOptions) ([]string, error) { return nil, nil },
-		Rehearse:   func(context.Context, RehearseOptions) ([]string, error) { return nil, nil },
-		Load:       func(context.Context, Streams, LoadOptions) error { return nil },
-		Demo:       func(context.Context, Streams, DemoOptions) error { return nil },
-		Controller: func(context.Context, Streams, ControllerOptions) error { return nil },
-		Bench:      func(context.Context, Streams, BenchOptions) error { return nil },
+		Plan:              func(context.Context, PlanOptions) (view.Plan, error) { return view.Plan{}, nil },
+		Diff:              func(context.Context, DiffOptions) ([]view.Difference, error) { return nil, nil },
+		LiftFreeze:        func(context.Context, LiftOptions) ([]string, error) { return nil, nil },
+		RollbackByJournal: func(context.Context, JournalOptions) error { return nil },
+		Rehearse:          func(context.Context, RehearseOptions) ([]string, error) { return nil, nil },
+		Load:              func(context.Context, Streams, LoadOptions) error { return nil },
+		Demo:              func(context.Context, Streams, DemoOptions) error { return nil },
+		Controller:        func(context.Context, Streams, ControllerOptions) error { return nil },
+		Bench:             func(context.Context, Streams, BenchOptions) error { return nil },
 	}
 }
 
@@ -258,4 +261,30 @@ func folder(t *testing.T, dir string) map[string]string {
 		texts[f.Name()] = string(text)
 	}
 	return texts
+}
+
+// What explanations and runbooks tell people to type is there.
+func TestExplanationsNameCommandsThatExist(t *testing.T) {
+	root := newRoot(Env{Args: []string{"crossfade"}, Stdout: io.Discard, Stderr: io.Discard}, allCommands())
+	book, err := os.ReadFile("runbooks.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{string(book)}
+	for _, e := range v1.Explanations {
+		texts = append(texts, e.Cause, e.Fix)
+	}
+	line := regexp.MustCompile("crossfade ([a-z][a-z -]*)([^`'\n]*)")
+	for _, m := range line.FindAllStringSubmatch(strings.Join(texts, "\n"), -1) {
+		cmd, _, err := root.Find(strings.Fields(m[1]))
+		if err != nil || cmd == root {
+			t.Errorf("%q: there is no such command", m[0])
+			continue
+		}
+		for _, flag := range regexp.MustCompile("--([a-z-]+)").FindAllStringSubmatch(m[0], -1) {
+			if cmd.Flag(flag[1]) == nil && cmd.InheritedFlags().Lookup(flag[1]) == nil {
+				t.Errorf("%q: %s has no flag --%s", m[0], cmd.CommandPath(), flag[1])
+			}
+		}
+	}
 }

@@ -23,6 +23,8 @@ type Commands struct {
 	// LiftFreeze lifts freezes in one cluster, without the hub, and returns a
 	// sentence for each that it lifted.
 	LiftFreeze func(context.Context, LiftOptions) ([]string, error)
+	// RollbackByJournal leads a migration back without its hub, until it has arrived.
+	RollbackByJournal func(context.Context, JournalOptions) error
 	// Rehearse restores an archive into a cluster, compares, and returns a sentence
 	// for each difference.
 	Rehearse func(context.Context, RehearseOptions) ([]string, error)
@@ -86,6 +88,21 @@ type LiftOptions struct {
 	Kubeconfig, Context string
 	// Migration is whose freeze to lift; empty means every one in the cluster.
 	Migration string
+}
+
+// JournalOptions say how to go back without the hub.
+type JournalOptions struct {
+	// Journal is the URL of the bucket. Migration may be empty if there is one only.
+	Journal, Migration string
+	// To is the last stage that stays in force, or Nothing.
+	To v1.Stage
+	// Kubeconfig may be empty; the contexts, which stand for the clusters, never are.
+	Kubeconfig, SourceContext, TargetContext string
+	// KeyFiles hold the TSIG keys of the migration's zones, as BIND writes them.
+	KeyFiles []string
+	Route    Route
+	// Tell is called with the migration whenever it may have changed.
+	Tell func(*v1.Migration)
 }
 
 // RehearseOptions say what to restore where.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,6 +20,7 @@ func (s *session) rollback() *cobra.Command {
 	var w writing
 	var wait waiting
 	var to string
+	var j journalFlags
 	cmd := &cobra.Command{
 		Use:   "rollback [NAME]",
 		Short: "Lead a migration back",
@@ -27,8 +29,13 @@ again. --to names the last stage that stays in force: Prepare keeps the mirror a
 the bridge, so that the way forward is short; Nothing undoes everything.
 
 It is safe at any time before crossfade retire, and keeps what teams have changed
-meanwhile. crossfade status says what it costs. crossfade run leads forward again.`,
-		Example:           "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing",
+meanwhile. crossfade status says what it costs. crossfade run leads forward again.
+
+If the hub is lost, --journal goes back without it, from the bucket that the migration
+names in spec.journal: in this process, as whom the two contexts name, until the end.
+Stop the controller first; from then on the journal no longer belongs to its hub.`,
+		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
+			"  crossfade rollback --journal s3://journal --source-context east --target-context west --key-file zone.key",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
@@ -36,13 +43,28 @@ meanwhile. crossfade status says what it costs. crossfade run leads forward agai
 	wait.register(cmd, "Wait until the way back has ended")
 	cmd.Flags().StringVar(&to, "to", string(v1.Prepare), "Last stage that stays in force, or Nothing")
 	complete(cmd, "to", words(backStages))
+	if s.commands.RollbackByJournal != nil {
+		j.register(cmd)
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := j.check(cmd); err != nil {
+			return err
+		}
+		if j.Journal != "" {
+			wait.wait = true
+		}
 		if err := wait.check(cmd); err != nil {
 			return err
 		}
 		stage, err := stageNamed("--to", to, backStages)
 		if err != nil {
 			return err
+		}
+		if j.Journal != "" {
+			if !cmd.Flags().Changed("to") {
+				stage = v1.Nothing // what stays in force would need an engine
+			}
+			return s.backByJournal(cmd.Context(), cmp.Or(append(args, "")...), stage, j, wait.timeout)
 		}
 		c, err := s.connect()
 		if err != nil {
@@ -83,4 +105,61 @@ func (s *session) turnBack(ctx context.Context, c HubClient, m *v1.Migration, to
 		s.say("nothing is to be undone: it has not come further than %s", m.Status.Stage)
 	}
 	return w.print(s, m)
+}
+
+// journalFlags are the flags of the way back that needs no hub.
+type journalFlags struct{ JournalOptions }
+
+// withJournal are the flags that only make sense with --journal, withoutOne those
+// that only do without.
+var (
+	withJournal = []string{"source-context", "target-context", "key-file", "translate", "map-ports"}
+	withoutOne  = []string{"dry-run", "output", "context"}
+)
+
+func (j *journalFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&j.Journal, "journal", "", "Go back without the hub, from the journal in the bucket of this URL (--to is Nothing then, if not given)")
+	f.StringVar(&j.SourceContext, "source-context", "", "With --journal: context of the kubeconfig that leads to the source")
+	f.StringVar(&j.TargetContext, "target-context", "", "With --journal: context of the kubeconfig that leads to the target")
+	f.StringArrayVar(&j.KeyFiles, "key-file", nil, "With --journal: file with the TSIG keys of the zones, as BIND writes them (may be repeated)")
+	j.Route.register(cmd)
+}
+
+func (j *journalFlags) check(cmd *cobra.Command) error {
+	if j.Journal == "" {
+		for _, name := range withJournal {
+			if cmd.Flags().Changed(name) {
+				return fmt.Errorf("--%s: it needs --journal", name)
+			}
+		}
+		return nil
+	}
+	for _, name := range withoutOne {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s: it has no meaning with --journal, which does without the hub", name)
+		}
+	}
+	if j.SourceContext == "" || j.TargetContext == "" {
+		return fmt.Errorf("--source-context %q, --target-context %q: --journal wants both", j.SourceContext, j.TargetContext)
+	}
+	return checkContexts(j.SourceContext, j.TargetContext)
+}
+
+// backByJournal goes back without the hub.
+func (s *session) backByJournal(ctx context.Context, name string, to v1.Stage, j journalFlags, timeout time.Duration) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, coded{codeTimeout, fmt.Errorf("--timeout %s: it has run out", timeout)})
+		defer cancel()
+	}
+	n := narrator{session: s}
+	o := j.JournalOptions
+	o.Migration, o.To, o.Kubeconfig = name, to, s.hub().Kubeconfig
+	o.Tell = func(m *v1.Migration) { n.tell(m) }
+	if err := s.commands.RollbackByJournal(ctx, o); err != nil {
+		return err
+	}
+	s.say("the migration was rolled back to %s", to)
+	return nil
 }

@@ -340,6 +340,18 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 			}
 			return []string{"lifted the freeze of migration " + cmp.Or(o.Migration, "demo")}, answer()
 		},
+		RollbackByJournal: func(ctx context.Context, o JournalOptions) error {
+			m := &v1.Migration{Spec: v1.MigrationSpec{Direction: v1.Back}}
+			m.Status.Stage, m.Status.Reason = v1.Cutover, v1.EntryMoving
+			o.Tell(m)
+			o.Tell = nil
+			heard(ts.Stderr(), o)
+			if ts.Getenv("LASTS") != "" {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return answer()
+		},
 		Rehearse: func(_ context.Context, o RehearseOptions) ([]string, error) {
 			if ts.Getenv("DIFFERS") == "" {
 				return nil, answer()

@@ -34,9 +34,13 @@ type Journal struct {
 	roots   []string
 }
 
-// Open reads the journal in a bucket. The error wraps ErrMissing if a page that is
-// in the journal cannot be read whole. Opening changes nothing.
-func Open(ctx context.Context, bucket *blob.Bucket) (*Journal, error) {
+// Migrations lists what the journal is about, each as NAMESPACE/NAME.
+func (o *Journal) Migrations() []string { return slices.Clone(o.roots) }
+
+// Open reads the journal in a bucket, or of it what is about some migrations, each as
+// NAMESPACE/NAME. The error wraps ErrMissing if a page that is in the journal cannot
+// be read whole. Opening changes nothing.
+func Open(ctx context.Context, bucket *blob.Bucket, only ...string) (*Journal, error) {
 	opened := &Journal{journal: newJournal(nil, bucket)}
 	files, err := opened.journal.list(ctx, "")
 	if err != nil {
@@ -44,10 +48,12 @@ func Open(ctx context.Context, bucket *blob.Bucket) (*Journal, error) {
 	}
 	folders, roots := map[string][]string{}, map[string]bool{}
 	for _, f := range files {
-		folders[path.Dir(f.key)] = append(folders[path.Dir(f.key)], f.key)
-		if parts := strings.SplitN(f.key, "/", 3); len(parts) == 3 {
-			roots[parts[0]+"/"+parts[1]] = true
+		parts := strings.SplitN(f.key, "/", 3)
+		if len(parts) < 3 || len(only) > 0 && !slices.Contains(only, parts[0]+"/"+parts[1]) {
+			continue
 		}
+		folders[path.Dir(f.key)] = append(folders[path.Dir(f.key)], f.key)
+		roots[parts[0]+"/"+parts[1]] = true
 	}
 	opened.roots = slices.Sorted(maps.Keys(roots))
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
