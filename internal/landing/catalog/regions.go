@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // Regions are the regions of the partition aws, as the vendor lists them
 // (docs.aws.amazon.com, "AWS Regions and Availability Zones", read in 2026).
 var Regions = []string{
@@ -23,4 +25,14 @@ var homes = map[string]string{
 func Home(prefix string) (region string, ok bool) {
 	region, ok = homes[prefix]
 	return region, ok
+}
+
+// HomeRegions returns where services with one endpoint stand, each region once.
+func HomeRegions() []string {
+	var regions []string
+	for _, region := range homes {
+		regions = append(regions, region)
+	}
+	slices.Sort(regions)
+	return slices.Compact(regions)
 }

@@ -24,6 +24,15 @@ type condition struct {
 
 // test reports whether the condition holds for a call.
 func (c *condition) test(x *call) truth {
+	mark := x.mark()
+	holds := c.evaluate(x)
+	if holds != unknown {
+		x.reset(mark)
+	}
+	return holds
+}
+
+func (c *condition) evaluate(x *call) truth {
 	values, known := x.values(&c.key)
 	switch {
 	case known == unknown:
@@ -128,7 +137,7 @@ func (o *operand) parse(c comparison) (ok bool) {
 	case addresses:
 		o.address, err = netip.ParseAddr(o.text)
 		o.address = o.address.Unmap()
-	case binary:
+	case bytes:
 		var raw []byte
 		raw, err = base64.StdEncoding.DecodeString(o.text)
 		o.text = string(raw)
@@ -141,7 +150,7 @@ func (c *condition) compare(x *call, v *value, o *operand) truth {
 		return c.compareTemplate(x, v, o)
 	}
 	switch c.operator.comparison {
-	case sameText, binary:
+	case sameText, bytes:
 		return truthOf(o.text == v.compiled)
 	case sameTextAnyCase:
 		return truthOf(strings.EqualFold(o.text, v.compiled))

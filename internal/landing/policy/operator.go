@@ -22,7 +22,7 @@ const (
 	numbers
 	dates
 	booleans
-	binary
+	bytes
 	addresses
 	null
 )
@@ -81,7 +81,7 @@ var operators = map[string]operator{
 	"DateGreaterThan":           {comparison: dates, order: greater},
 	"DateGreaterThanEquals":     {comparison: dates, order: greaterOrEqual},
 	"Bool":                      {comparison: booleans},
-	"BinaryEquals":              {comparison: binary},
+	"BinaryEquals":              {comparison: bytes},
 	"IpAddress":                 {comparison: addresses},
 	"NotIpAddress":              {comparison: addresses, negated: true},
 	"ArnEquals":                 {comparison: likeARN},
@@ -143,7 +143,7 @@ func compileValue(c comparison, text string) (value, error) {
 		v.flag, err = parseBool(text)
 	case null:
 		v.flag, err = parseBool(text)
-	case binary:
+	case bytes:
 		var raw []byte
 		if raw, err = base64.StdEncoding.DecodeString(text); err != nil {
 			err = fmt.Errorf("base64")

@@ -118,6 +118,9 @@ type call struct {
 	region, arn          [1]string
 	// missing collects what was not known; nil if nobody asks.
 	missing *missing
+	// met remembers what entries say of resources that are not named; nil if nobody
+	// keeps it. It holds for one action, and accounts that no entry tells apart.
+	met map[*resource]truth
 }
 
 // start fills x from a request.

@@ -96,10 +96,14 @@ func (t *template) outline() string {
 // matchResource reports whether the statement is about the resource of a call.
 func (s *Statement) matchResource(x *call) truth {
 	found := no
+	mark := x.mark()
 	for i := range s.resources {
 		if found = max(found, s.resources[i].match(x)); found == yes {
 			break
 		}
+	}
+	if found != unknown {
+		x.reset(mark)
 	}
 	if s.notIn {
 		return found.not()
@@ -130,6 +134,18 @@ func (r *resource) match(x *call) truth {
 // name: yes if it matches every resource that the action can be about, no if it
 // matches none of them.
 func (r *resource) meets(x *call) truth {
+	if x.met == nil {
+		return r.meet(x)
+	}
+	found, known := x.met[r]
+	if !known {
+		found = r.meet(x)
+		x.met[r] = found
+	}
+	return found
+}
+
+func (r *resource) meet(x *call) truth {
 	a := x.catalogued
 	if a == nil {
 		x.miss("Resource", "the request names none, and the action is not in the catalogue")

@@ -82,6 +82,7 @@ type entry struct {
 
 // A table finds the statements that may be about an action.
 type table struct {
+	all       []entry
 	byService map[string][]entry // with those of elsewhere
 	elsewhere []entry            // may be about services that they do not name
 }
@@ -94,7 +95,7 @@ func (t *table) find(service string) []entry {
 }
 
 func newTable(entries []entry) table {
-	t := table{byService: map[string][]entry{}}
+	t := table{all: entries, byService: map[string][]entry{}}
 	for _, e := range entries {
 		for _, service := range e.statement.actions.services {
 			t.byService[service] = nil
