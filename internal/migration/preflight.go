@@ -94,8 +94,10 @@ func (e *Engine) lowerTTLs(ctx context.Context, v *visit) (Progress, error) {
 		if err != nil || saved {
 			return Again(v1.BeforeSaved, "saved the TTLs as they were"), err
 		}
-		p, err := e.lower(ctx, v, place.at, sets)
-		if err != nil || p.outcome != done {
+		if p, err := e.unchanged(ctx, v, place.at, sets); err != nil || p.outcome != done {
+			return p, err
+		}
+		if p, err := e.lower(ctx, v, place.at, sets); err != nil || p.outcome != done {
 			return p, err
 		}
 		before = append(before, sets...)
@@ -125,9 +127,9 @@ func (e *Engine) pathSets(ctx context.Context, v *visit, part string, at copyOf)
 	return e.before(ctx, v, part, found)
 }
 
-// lower brings the TTLs of the sets down. What leads somewhere else by now was
-// changed by someone else, and is left alone.
-func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.RecordSet) (Progress, error) {
+// unchanged is Done unless one of the sets, which nobody has led anywhere yet, leads
+// somewhere else by now: that was someone else.
+func (e *Engine) unchanged(ctx context.Context, v *visit, at copyOf, sets []zone.RecordSet) (Progress, error) {
 	have, err := at.provider.RecordSets(ctx, at.zone)
 	if err != nil {
 		return Progress{}, fmt.Errorf("read zone %s: %w", at.zone, err)
@@ -137,9 +139,18 @@ func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.Rec
 		return Fail(v1.ZoneMissing, "%v", err), nil
 	}
 	for _, f := range zone.Next(sets, lowered, have, 0).Foreign {
-		if f.Have != nil {
+		if f.Have != nil { // one that is gone needs no lower TTL
 			return Hold(v1.RecordsChanged, "%s", f), nil
 		}
+	}
+	return Done(), nil
+}
+
+// lower brings the TTLs of the sets down, whatever they lead to now.
+func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.RecordSet) (Progress, error) {
+	have, err := at.provider.RecordSets(ctx, at.zone)
+	if err != nil {
+		return Progress{}, fmt.Errorf("read zone %s: %w", at.zone, err)
 	}
 	swaps, err := zone.LowerSwaps(among(have, sets), uint32(v.m.Spec.DNS.TTLSeconds))
 	if err != nil {
