@@ -57,6 +57,9 @@ func runLoad(ctx context.Context, streams cli.Streams, o cli.LoadOptions) error 
 
 // runDemo shows the whole system at work.
 func runDemo(ctx context.Context, streams cli.Streams, o cli.DemoOptions) error {
+	if o.SourceContext != "" {
+		return fmt.Errorf("--source-context %q, --target-context %q: the demo runs only on clusters that it starts itself", o.SourceContext, o.TargetContext)
+	}
 	_, err := demo.Run(ctx, demo.Options{
 		Apps: o.Apps, Estate: o.Estate, Seed: o.Seed, Back: o.Back, Chaos: o.Chaos, Keep: o.Keep, Report: o.Report,
 		Dir: o.Dir, Out: streams.Out, Progress: streams.Err, Live: streams.Live,

@@ -62,7 +62,7 @@ func (a *archiver) Rehearse(ctx context.Context, m *v1.Migration, name string) (
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	args := []string{"rehearse", "--archive", m.Spec.Archive.URL, "--name", name, "-o", "json",
 		"--kubeconfig", filepath.Join(folder, "kubeconfig")}
 	if err := os.WriteFile(filepath.Join(folder, "kubeconfig"), kubeconfig, 0o600); err != nil {

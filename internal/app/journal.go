@@ -45,7 +45,7 @@ func runRollback(ctx context.Context, o cli.JournalOptions) error {
 	if err != nil {
 		return fmt.Errorf("--journal: %w", err)
 	}
-	defer bucket.Close()
+	defer func() { _ = bucket.Close() }()
 	var m *v1.Migration
 	journal, err := ledger.Open(ctx, bucket)
 	if err == nil {

@@ -35,7 +35,7 @@ If the hub is lost, --journal goes back without it, from the bucket that the mig
 names in spec.journal: in this process, as whom the two contexts name, until the end.
 Stop the controller first; from then on the journal no longer belongs to its hub.`,
 		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
-			"  crossfade rollback --journal s3://journal --source-context east --target-context west --key-file zone.key",
+			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
