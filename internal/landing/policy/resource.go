@@ -16,6 +16,7 @@ type resource struct {
 	// has the six parts of an ARN, in parts.
 	outline string
 	parts   []string
+	service string // the third part, if it is there and has no wildcard
 }
 
 // parts of an ARN before its resource, which are separated by colons.
@@ -55,6 +56,9 @@ func compileResource(text string) (resource, error) {
 	}
 	if strings.Count(r.outline, ":") >= partsBefore {
 		r.parts = strings.SplitN(r.outline, ":", partsBefore+1)
+		if !strings.ContainsAny(r.parts[2], reserved) {
+			r.service = r.parts[2]
+		}
 	}
 	return r, nil
 }
@@ -156,6 +160,10 @@ func (r *resource) meet(x *call) truth {
 	}
 	every, some := !a.Optional && r.template == nil, false
 	for _, format := range a.Formats {
+		if r.service != "" && isOfAnother(format, r.service) {
+			every = false
+			continue
+		}
 		covers, overlaps := r.compare(x.formatText(format))
 		every, some = every && covers, some || overlaps
 	}
@@ -167,6 +175,19 @@ func (r *resource) meet(x *call) truth {
 	}
 	x.miss("Resource", "the request names none")
 	return unknown
+}
+
+// isOfAnother reports whether an ARN format names another service.
+func isOfAnother(format, service string) bool {
+	for range 2 {
+		_, rest, ok := strings.Cut(format, ":")
+		if !ok {
+			return false
+		}
+		format = rest
+	}
+	named, _, ok := strings.Cut(format, ":")
+	return ok && named != service && !strings.ContainsAny(named, "$*")
 }
 
 // compare reports whether the entry covers every ARN of a format, and whether it
