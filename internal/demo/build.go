@@ -65,6 +65,9 @@ func (s *show) build(ctx context.Context) error {
 	if err := w.awaitEstate(ctx); err != nil {
 		return err
 	}
+	if len(w.moving) == 0 {
+		return fmt.Errorf("none of the %d apps moves by itself: there is nothing to show", w.apps)
+	}
 	return s.startDNS(ctx)
 }
 

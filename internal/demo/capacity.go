@@ -9,6 +9,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	"k8s.io/client-go/rest"
+
+	"crossfade.dev/internal/plan"
 )
 
 // sampling is how often capacity is measured.
@@ -80,13 +82,13 @@ func (c *capacityWatch) sample(w *world, source, target appslisters.DeploymentLi
 		if share > c.max {
 			c.max, c.maxOf = share, wl.ID()
 		}
-		if bound := max((wanted*125+99)/100, wanted+1); ready > bound {
+		if ready > plan.Bound(wanted, maxTotalPercent) {
 			c.overBound = wl.ID()
 		}
 	}
 }
 
-// readyOf is how many replicas one side says are ready, and still wants.
+// readyOf is how many replicas one side says are ready.
 func readyOf(l appslisters.DeploymentLister, namespace, name string) int32 {
 	d, err := l.Deployments(namespace).Get(name)
 	if err != nil {

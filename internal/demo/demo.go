@@ -57,15 +57,15 @@ const baseline = 10 * time.Second
 // Run shows the demo. The report is complete unless the error is another one than
 // ErrNoticed.
 func Run(ctx context.Context, o Options) (Report, error) {
-	o, done, err := settle(o)
+	named := o.Dir != ""
+	o, err := settle(o)
 	if err != nil {
 		return Report{}, err
 	}
-	defer done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	s := &show{Options: o, began: time.Now()}
+	s := &show{Options: o, began: time.Now(), kept: named}
 	defer s.end()
 	report, err := s.run(ctx)
 	if err != nil {
@@ -85,42 +85,42 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// settle fills in the defaults. The returned function removes a folder that was
-// made for this demo.
-func settle(o Options) (Options, func(), error) {
+// settle fills in the defaults.
+func settle(o Options) (Options, error) {
 	if o.Apps == 0 {
 		o.Apps = 40
 	}
 	if o.Estate != "" {
 		if _, err := os.Stat(o.Estate); err != nil {
-			return o, nil, fmt.Errorf("--estate: %w", err)
+			return o, fmt.Errorf("--estate: %w", err)
 		}
 	}
 	if o.Binaries == "" {
 		self, err := os.Executable()
 		if err != nil {
-			return o, nil, fmt.Errorf("find the other programs: %w", err)
+			return o, fmt.Errorf("find the other programs: %w", err)
 		}
 		o.Binaries = filepath.Dir(self)
 	}
 	for _, name := range []string{"crossfade", "sandbox", "estate"} {
 		if _, err := os.Stat(filepath.Join(o.Binaries, name)); err != nil {
-			return o, nil, fmt.Errorf("the demo needs bin/%s beside it (make build): %w", name, err)
+			return o, fmt.Errorf("the demo needs bin/%s beside it (make build): %w", name, err)
 		}
 	}
 	if o.Dir != "" {
-		return o, func() {}, os.MkdirAll(o.Dir, 0o755)
+		return o, os.MkdirAll(o.Dir, 0o755)
 	}
 	dir, err := os.MkdirTemp("", "crossfade-demo-")
 	o.Dir = dir
-	return o, func() {}, err
+	return o, err
 }
 
 // A show is one run of the demo.
 type show struct {
 	Options
 	began time.Time
-	kept  bool
+	// kept is true if the folder stays when the demo ends.
+	kept bool
 
 	children   *children
 	world      *world

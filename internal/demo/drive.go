@@ -25,6 +25,8 @@ const (
 	hubNamespace  = "crossfade-system"
 	engineUser    = "crossfade"
 	migrationName = "demo"
+	// maxTotalPercent bounds the capacity of both sides together.
+	maxTotalPercent = 125
 	// refereeAddress is where the referee is told of periods and asked for its report.
 	refereeAddress = "127.3.0.8:8080"
 )
@@ -73,7 +75,7 @@ func (w *world) createMigration(ctx context.Context, o Options) (*v1.Migration, 
 		Spec: v1.MigrationSpec{
 			Source: "source", Target: "target",
 			DNS:        demoDNS(),
-			Shift:      v1.Shift{SharePercent: 50, MaxTotalPercent: 125, Warm: 1, SettleSeconds: 4},
+			Shift:      v1.Shift{SharePercent: 50, MaxTotalPercent: maxTotalPercent, Warm: 1, SettleSeconds: 4},
 			Freeze:     v1.FreezePolicy{Window: v1.Handover, Contact: "#platform-migration"},
 			Objectives: v1.Objectives{MarginPermille: 10, ProbesPerSecond: 5},
 			Archive: &v1.Archive{URL: bucketURL(w.dir, "bucket"), RehearseIn: "rehearsal",

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,8 +188,11 @@ func (w *world) strays(ref referee.Report) map[string]string {
 	}
 	for _, n := range w.asked {
 		for _, m := range w.moving {
-			if m.Namespace != n.Entry.Namespace || !contains(m.Services, n.Service) {
+			if m.Namespace != n.Entry.Namespace || !slices.Contains(m.Services, n.Service) {
 				continue
+			}
+			if len(counts[n.Host+n.Path].ServedBy) == 0 {
+				out[m.ID()] = fmt.Sprintf("%s: no answer under %s says who gave it", m.ID(), n.Host)
 			}
 			for _, by := range counts[n.Host+n.Path].ServedBy {
 				if by.Last > 0 && !strings.HasPrefix(by.Network, fmt.Sprintf("10.%d.", targetNumber)) {
@@ -198,15 +202,6 @@ func (w *world) strays(ref referee.Report) map[string]string {
 		}
 	}
 	return out
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // judge adds a complaint for everything that somebody would have noticed.
@@ -230,13 +225,19 @@ func (r *Report) judge(s *show, ref referee.Report) {
 	if r.SegmentsLost+ref.Segments.Doubled > 0 {
 		complain("%d segments lost, %d doubled", r.SegmentsLost, ref.Segments.Doubled)
 	}
+	if s.watch.samples == 0 {
+		complain("capacity was never measured")
+	}
+	if r.Failed > 0 && len(ref.Failures) == 0 {
+		complain("%d requests failed", r.Failed)
+	}
 	if r.CapacityMin < 1 {
 		complain("%s had %.0f %% of its capacity", s.watch.minOf, r.CapacityMin*100)
 	}
 	if s.watch.overBound != "" {
 		complain("%s had more capacity than its bound", s.watch.overBound)
 	}
-	if s.team.failed > 0 {
+	if s.team.failed > 0 && s.Chaos == 0 { // a control plane that is killed takes no writes
 		complain("%d of the team's writes failed otherwise than refused: %s", s.team.failed, s.team.trouble)
 	}
 	for i, d := range r.Differences {

@@ -37,7 +37,7 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	if err != nil {
 		return Progress{}, err
 	}
-	loads := e.weigh(v, book, to)
+	loads, absent := e.weigh(v, book, to)
 	var steps []step
 	behind := 0
 	for _, l := range loads {
@@ -62,6 +62,9 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	}
 	if behind > 0 {
 		return lagging(loads, behind), nil
+	}
+	if absent > 0 && v.m.Spec.Direction == v1.Forward {
+		return Again(v1.TargetNotReady, "%d workloads that move are not in the target yet", absent), nil
 	}
 	return Done(), nil
 }
@@ -90,13 +93,18 @@ func (s step) changes() bool { return s.next != s.told() || s.floors != plan.Sca
 
 // weigh gathers the balance of every workload that moves. A quarantined one is
 // led back to the source, whatever the goal is.
-func (e *Engine) weigh(v *visit, book *standings, to goal) []load {
-	var loads []load
+//
+// Absent is how many of them the target does not have.
+func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, absent int) {
 	for _, w := range v.estate.Workloads(plan.Moving) {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
 		l := load{workload: w, source: v.source.deployments[key], target: v.target.deployments[key]}
-		if l.source == nil || l.target == nil {
-			continue // the mirror has not carried it yet, or its team deleted it
+		if l.source == nil {
+			continue // its team has deleted it since
+		}
+		if l.target == nil {
+			absent++
+			continue
 		}
 		standing := book.observe(l, v.m.Status.Writer)
 		patience := time.Duration(v.m.Spec.Shift.ReadyMinutes) * time.Minute
@@ -111,7 +119,7 @@ func (e *Engine) weigh(v *visit, book *standings, to goal) []load {
 		}
 		loads = append(loads, l)
 	}
-	return loads
+	return loads, absent
 }
 
 // capacityOf tells what a side's Deployment serves. Pods count as settled once

@@ -69,10 +69,13 @@ func (e *Engine) undoCutover(ctx context.Context, v *visit) (Progress, error) {
 	if err != nil || p.outcome != done {
 		return p, err
 	}
+	if v.m.Status.Entry != 0 { // durable first: forward again begins at the first step
+		v.m.Status.Entry = 0
+		return Again(v1.EntryMoving, "the names go back to the source"), nil
+	}
 	if p, err := e.enter(ctx, v, 0); err != nil || p.outcome != done {
 		return p, err
 	}
-	v.m.Status.Entry = 0
 	if left, over := e.waited(v, "entry-back", ttl(v.m)); !over {
 		return waiting(v1.OldTTLCached, left, "every name leads to the source; old answers may live"), nil
 	}

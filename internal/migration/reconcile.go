@@ -92,7 +92,8 @@ func (e *Engine) greet(ctx context.Context, m *v1.Migration) (reconcile.Result, 
 
 // act decides which stage is next, and lets it work unless something holds it.
 func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
-	if err := e.follow(ctx, v); err != nil {
+	// What ails the mirror or the bridge must not stand in the way back.
+	if err := e.follow(ctx, v); err != nil && v.m.Spec.Direction == v1.Forward {
 		return Progress{}, err
 	}
 	s, more := next(v.m)
@@ -107,6 +108,10 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 	}
 	if !begun(v.m, s) {
 		return e.begin(v, s), nil
+	}
+	if v.start(s, v1.Forward, e.Clock.Now()) {
+		v.m.Status.Waits = nil // they are of another time
+		return Again(v1.Busy, "going forward again"), nil
 	}
 	p, err := stages()[s].forward(e, ctx, v)
 	if err == nil && p.outcome == done {

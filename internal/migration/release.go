@@ -63,10 +63,24 @@ func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, erro
 	if p := Through(gates); p != nil {
 		return *p, nil
 	}
+	if err := e.takeUp(ctx, v); err != nil {
+		return Progress{}, err
+	}
 	v.m.Status.Writer = to
 	p := Again(v1.WriterMoving, "the mirror is level and turns: teams write to the %s", to)
 	p.Gates = gates
 	return p, nil
+}
+
+// takeUp records what teams want of each workload, while it is known on which side
+// they say so: replica counts do not travel with the mirror.
+func (e *Engine) takeUp(ctx context.Context, v *visit) error {
+	book, err := e.openStandings(ctx, v)
+	if err != nil {
+		return err
+	}
+	e.weigh(v, book, warm(v.m.Spec.Shift))
+	return book.save(ctx, v)
 }
 
 // retire lets go of the source, for ever: the mirror and the bridge end.

@@ -70,8 +70,8 @@ func (e *Engine) open(ctx context.Context, v *visit, side v1.Side) (Progress, er
 	s := v.on(side)
 	record := &v1.Freeze{}
 	err := e.Hub.Get(ctx, client.ObjectKey{Namespace: v.m.Namespace, Name: freezeName(v.m, side)}, record)
-	if apierrors.IsNotFound(err) {
-		return Done(), nil
+	if apierrors.IsNotFound(err) { // nothing is known of a freeze, which is not to say that none stands
+		return Done(), wrap("open "+s.name+" to teams", freeze.Lift(ctx, s.api, v.m.Name))
 	}
 	if err != nil {
 		return Progress{}, fmt.Errorf("read freeze of %s: %w", s.name, err)

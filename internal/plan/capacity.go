@@ -158,7 +158,7 @@ func (s Standing) Arrive() Standing {
 
 // Stand is the standing of a workload that nobody was told anything about.
 func Stand(source, target int32) Standing {
-	return Standing{Wanted: source, Source: Told{source, source}, Target: Told{target, target}}
+	return Standing{Wanted: max(source, target), Source: Told{source, source}, Target: Told{target, target}}
 }
 
 // Told is what one side was told to run: before the last write, and by it.

@@ -265,7 +265,7 @@ func QuarantineGates(quarantined, most int32) []v1.Gate {
 
 // RetireGates tell whether the source may be let go.
 func RetireGates(e Estate) []v1.Gate {
-	staying := e.Workloads(func(w Workload) bool { return w.Decide == v1.DecideStay })
+	staying := e.Workloads(func(w Workload) bool { return w.Decide != v1.DecideMove })
 	if len(staying) > 0 {
 		return []v1.Gate{held(GateStaying, v1.DecisionNeeded,
 			fmt.Sprintf("%d workloads stay in the source, first %s", len(staying), staying[0].ID()), "none")}

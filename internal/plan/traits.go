@@ -50,10 +50,11 @@ func traits(s shape, w Workload, c context) []v1.TraitEvidence {
 }
 
 // decide tells how a workload moves: by the most specific decision about it, else
-// by its traits. Only a Deployment that serves, and shows no stricter trait, moves
+// by its traits. A decision to move counts for Deployments only: nothing else can be
+// moved yet. Only a Deployment that serves, and shows no stricter trait, moves
 // unasked.
 func decide(w Workload, decisions []v1.Decision) v1.Decide {
-	if d, ok := decision(w, decisions); ok {
+	if d, ok := decision(w, decisions); ok && (d != v1.DecideMove || w.Kind == "Deployment") {
 		return d
 	}
 	serving := false
