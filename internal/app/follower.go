@@ -49,9 +49,10 @@ type pair struct {
 	writer v1.Side
 	bridge *bridge.Bridge
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// subject is the migration as it was last seen.
+	subject  migration.Subject
 	want     migration.Following
-	waivers  []v1.Waiver
 	followed migration.Followed
 	trouble  error
 	nudge    chan struct{}
@@ -66,7 +67,8 @@ func (f *follower) Follow(ctx context.Context, s migration.Subject, want migrati
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waivers = s.Migration.Spec.Waivers
+	p.subject = s
+	p.subject.Migration = s.Migration.DeepCopy() // the engine goes on changing its own
 	if p.want != want {
 		// What was known is known of something else.
 		p.want, p.followed = want, migration.Followed{}
@@ -88,8 +90,8 @@ func (f *follower) Differences(ctx context.Context, s migration.Subject) ([]mirr
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	if p.mirror == nil {
-		return nil, errors.New("the mirror has not begun")
+	if p.mirror == nil || p.writer != s.Migration.Status.Writer {
+		return nil, errors.New("the mirror has not begun in this direction")
 	}
 	return p.mirror.Differences(ctx)
 }
@@ -136,7 +138,7 @@ func (f *follower) pair(ctx context.Context, s migration.Subject) (*pair, error)
 	source.listen(changes)
 	target.listen(changes)
 	go p.bridgeLoop(ctx, changes)
-	go p.mirrorLoop(ctx, f, s)
+	go p.mirrorLoop(ctx, f)
 	return p, nil
 }
 
@@ -162,7 +164,7 @@ func (p *pair) bridgeLoop(ctx context.Context, changes <-chan struct{}) {
 }
 
 // mirrorLoop carries objects over whenever a feed heard something.
-func (p *pair) mirrorLoop(ctx context.Context, f *follower, s migration.Subject) {
+func (p *pair) mirrorLoop(ctx context.Context, f *follower) {
 	for ctx.Err() == nil {
 		want := p.wanted()
 		if !want.Mirrored {
@@ -170,7 +172,7 @@ func (p *pair) mirrorLoop(ctx context.Context, f *follower, s migration.Subject)
 			p.idle(ctx, nil)
 			continue
 		}
-		report, lag, synced, err := p.pass(ctx, f, s, want.Writer)
+		report, lag, synced, err := p.pass(ctx, f, want)
 		p.note(ctx, "mirror", err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = report, lag, synced }, want)
 		if report.Again > 0 || err != nil {
 			p.idle(ctx, nil)
@@ -181,14 +183,18 @@ func (p *pair) mirrorLoop(ctx context.Context, f *follower, s migration.Subject)
 }
 
 // pass makes one pass of the mirror, turned to the side that writes.
-func (p *pair) pass(ctx context.Context, f *follower, s migration.Subject, writer v1.Side) (report mirror.Report, lag time.Duration, synced bool, err error) {
+func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) (report mirror.Report, lag time.Duration, synced bool, err error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
+	if p.wanted() != want {
+		return report, 0, false, nil // it changed while somebody else had the turn
+	}
+	writer := want.Writer
 	if p.mirror == nil || p.writer != writer {
 		p.forget()
 		var feeding context.Context
 		feeding, p.deafen = context.WithCancel(f.connections.ctx)
-		p.mirror, p.writer = f.newMirror(feeding, p, s, writer), writer
+		p.mirror, p.writer = f.newMirror(feeding, p, p.seen(), writer), writer
 	}
 	if report, err = p.mirror.Sync(ctx); err != nil {
 		return report, 0, false, err
@@ -220,6 +226,13 @@ func (p *pair) hear() {
 	case p.heard <- struct{}{}:
 	default: // a pass is due already
 	}
+}
+
+// seen is the migration as it was last seen.
+func (p *pair) seen() migration.Subject {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.subject
 }
 
 func (p *pair) wanted() migration.Following {
@@ -261,7 +274,7 @@ func (p *pair) idle(ctx context.Context, changes <-chan struct{}) {
 func (p *pair) fuseWaived() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return plan.Waived(plan.Fuse, p.waivers, time.Now())
+	return plan.Waived(plan.Fuse, p.subject.Migration.Spec.Waivers, time.Now())
 }
 
 // newMirror is the mirror from the writer's side to the other. Its feeds live as
@@ -285,6 +298,7 @@ func mirrorOf(source, target mirror.Side, s migration.Subject, writer v1.Side) m
 	}
 	if writer == v1.Target {
 		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
+		c.Since = s.Since()
 	}
 	return c
 }
