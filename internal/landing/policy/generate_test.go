@@ -188,7 +188,10 @@ func (g generator) resource(services []string, inverted bool) string {
 	case 2:
 		name = "*" + strings.ToValidUTF8(name[g.IntN(len(name)):], "")
 	case 3:
-		name = strings.ReplaceAll(strings.Replace(name, "é", "?", 1), "red", g.variable(inverted))
+		name = strings.Replace(name, "é", "?", 1)
+		if kind != "" || parts[2] == "s3" { // variables stand after a resource's type, or the name of a bucket
+			name = strings.ReplaceAll(name, "red", g.variable(inverted))
+		}
 	}
 	parts[5] = kind + name
 	return strings.Join(parts, ":")

@@ -90,6 +90,27 @@ func Compile(g *landing.Guardrail, d *source.Document) (*Pack, source.Findings) 
 	return pack, found
 }
 
+// Load compiles the rules of every detective guardrail among documents, and returns
+// what is wrong with them. What is wrong with the guardrails otherwise, policy.Load
+// says.
+func Load(documents []*source.Document) ([]*Pack, source.Findings) {
+	var packs []*Pack
+	var found source.Findings
+	for _, d := range documents {
+		if d.Kind != "Guardrail" || d.APIVersion != landing.GroupVersion.String() {
+			continue
+		}
+		g := &landing.Guardrail{}
+		_ = source.Decode(d, g) // said by policy.Load
+		if g.Spec.Type != landing.Detective {
+			continue
+		}
+		pack, wrong := Compile(g, d)
+		packs, found = append(packs, pack), append(found, wrong...)
+	}
+	return packs, found
+}
+
 // compile compiles an expression, or says what is wrong with it.
 func compile(env *cel.Env, expression string) (cel.Program, string) {
 	ast, issues := env.Compile(expression)

@@ -123,6 +123,26 @@ func TestRulesThatAreWrong(t *testing.T) {
 	}
 }
 
+func TestLoad(t *testing.T) {
+	documents, found := source.Read([]source.File{{Name: "g.yaml", Data: []byte(`apiVersion: landing.crossfade.dev/v1alpha1
+kind: Guardrail
+metadata: {name: storage}
+spec:
+  type: Detective
+  rules:
+  - {name: versions, resourceType: AWS::S3::Bucket, expression: resource.configuration.versioning == "Enabled"}
+---
+apiVersion: landing.crossfade.dev/v1alpha1
+kind: Guardrail
+metadata: {name: logs}
+spec: {type: ServiceControl}
+`)}})
+	packs, wrong := Load(documents)
+	if len(found)+len(wrong) > 0 || len(packs) != 1 || packs[0].Name != "storage" || len(packs[0].rules) != 1 {
+		t.Errorf("loaded %v; %v %v", packs, found, wrong)
+	}
+}
+
 func TestResourcesThatAreWrong(t *testing.T) {
 	resources, found := ParseResources("r.json", []byte(`[{"type": "t", "id": "a"}, {"type": 1, "id": "b"}, {"id": "c", "colour": 1}, 3]`))
 	if len(resources) != 1 || resources[0].ID != "a" {
