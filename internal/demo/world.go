@@ -229,10 +229,14 @@ func secret(name, key string, data []byte) *corev1.Secret {
 	}
 }
 
+// serving is how long an estate may take to serve: some manifests let a pod be
+// ready only minutes after its start.
+const serving = 8 * time.Minute
+
 // awaitEstate waits until every Deployment of the source is ready and every entry
 // has its address, and takes the inventory.
 func (w *world) awaitEstate(ctx context.Context) error {
-	return eventually(ctx, 3*time.Minute, func() error {
+	return eventually(ctx, serving, func() error {
 		var deployments appsv1.DeploymentList
 		if err := w.source.client.List(ctx, &deployments); err != nil {
 			return err
