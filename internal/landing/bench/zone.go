@@ -114,7 +114,7 @@ func write(out *strings.Builder, name, kind, target, statements string) {
 // Load returns the state of such an organization.
 func Load(files []source.File) (*policy.State, error) {
 	documents, found := source.Read(files)
-	state, wrong := policy.Load(documents, files)
+	state, wrong := policy.Load(documents, files, found)
 	if errors := append(found, wrong...).Errors(); len(errors) > 0 {
 		return nil, fmt.Errorf("the organization to measure with: %v", errors[0])
 	}

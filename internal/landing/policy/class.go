@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -33,9 +32,11 @@ type facts struct {
 
 // A chainList is the statements of a chain by their numbers.
 type chainList struct {
-	// groups are denials of each type, then what allows by level; levels where
-	// FullAWSAccess is attached have none.
+	// groups are denials of each type, then what allows by level.
 	groups [][]int
+	// open holds for each level where FullAWSAccess is not attached; the others have
+	// no statements in groups.
+	open []bool
 	// told are the same statements with a number for where they are attached, in the
 	// words that people are told. An open level, which allows only what its own
 	// statements allow, is there too, as statement -1.
@@ -97,6 +98,7 @@ func (f *facts) listsOf(c *chain) *chainList {
 	list.add(f, &c.ownerDenies, c, "owner")
 	for i := range c.levels {
 		l := &c.levels[i]
+		list.open = append(list.open, !l.full)
 		if l.full { // what else allows makes no difference
 			list.groups = append(list.groups, nil)
 			continue
@@ -402,34 +404,30 @@ func (s *shapes) compute(name string, r *resource) string {
 	return string(out)
 }
 
-// within returns the members of an ordered list that are about an action class.
-func within(list []int, about []bool) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for _, n := range list {
-			if about[n] && !yield(n) {
-				return
-			}
-		}
-	}
-}
-
 // sameStatements reports whether two chains have the same statements about an
 // action class, level by level.
 func sameStatements(before, after *chainList, about []bool) bool {
-	if before == after {
-		return true
-	}
-	return slices.EqualFunc(before.groups, after.groups, func(old, new []int) bool {
-		next, stop := iter.Pull(within(new, about))
-		defer stop()
-		for n := range within(old, about) {
-			if other, ok := next(); !ok || other != n {
+	return before == after || slices.Equal(before.open, after.open) && slices.EqualFunc(before.groups, after.groups, func(old, new []int) bool {
+		for {
+			old, new = skip(old, about), skip(new, about)
+			if len(old) == 0 || len(new) == 0 {
+				return len(old) == len(new)
+			}
+			if old[0] != new[0] {
 				return false
 			}
+			old, new = old[1:], new[1:]
 		}
-		_, more := next()
-		return !more
 	})
+}
+
+// skip returns the rest of a list from its first member that is about an action
+// class.
+func skip(list []int, about []bool) []int {
+	for len(list) > 0 && !about[list[0]] {
+		list = list[1:]
+	}
+	return list
 }
 
 // key appends what decides about an action class, in the words that people are

@@ -45,16 +45,16 @@ const (
 
 // A Decision is the answer about one call.
 type Decision struct {
-	Answer Answer
-	Reason Reason
+	Answer Answer `json:"answer"`
+	Reason Reason `json:"reason"`
 	// Statement decides: the one that denies, or the one that allows at the account.
 	// It is nil where no single one does.
-	Statement *Statement
+	Statement *Statement `json:"statement,omitempty"`
 	// Level is the node where the statement is attached, or where nothing allows the
 	// call: the root, the path of a unit, or the account.
-	Level string
+	Level string `json:"level,omitempty"`
 	// Missing are the facts that a certain answer would need.
-	Missing []Missing
+	Missing []Missing `json:"missing,omitempty"`
 }
 
 // Decide answers whether the guardrails let a call pass.
@@ -152,13 +152,8 @@ func (x *call) unlimited(certain bool) verdict {
 // isClear reports whether the request names accounts and an action that can be
 // spoken of.
 func (x *call) isClear() bool {
-	clear := true
-	if x.principal == nil && x.principalID[0] == "" {
-		x.miss("Account", "the organization has no account "+x.request.Account)
-		clear = false
-	}
-	if x.owner == nil && x.ownerID[0] == "" && x.request.ResourceAccount != "" {
-		x.miss("ResourceAccount", "the organization has no account "+x.request.ResourceAccount)
+	clear := x.isPlaced("Account", x.request.Account, x.principal, x.principalID[0])
+	if x.request.ResourceAccount != "" && !x.isPlaced("ResourceAccount", x.request.ResourceAccount, x.owner, x.ownerID[0]) {
 		clear = false
 	}
 	if service, name, ok := strings.Cut(x.action, ":"); !ok || service == "" || name == "" {
@@ -166,6 +161,22 @@ func (x *call) isClear() bool {
 		clear = false
 	}
 	return clear
+}
+
+// isPlaced reports whether it is known where an account stands: in the organization,
+// or outside.
+func (x *call) isPlaced(field, name string, m *member, id string) bool {
+	switch doubts := x.state.doubts; {
+	case m != nil:
+		return true
+	case id == "":
+		x.miss(field, "the organization has no account "+name)
+		return false
+	case len(doubts) > 0:
+		x.miss(field, "whether the organization has it: "+strings.Join(doubts, "; "))
+		return false
+	}
+	return true
 }
 
 // isServiceLinked reports whether a principal is a service-linked role, which
@@ -180,8 +191,10 @@ func isServiceLinked(principal string) bool {
 // they do for some services, never for kms:RetireGrant or keys that the vendor
 // manages.
 func (x *call) underResourceControl() bool {
-	return x.state.catalog.UnderResourceControl(x.service) && x.action != "kms:retiregrant" &&
-		!(x.service == "kms" && strings.Contains(x.resource, ":alias/aws/"))
+	if x.service == "kms" && (x.action == "kms:retiregrant" || strings.Contains(x.resource, ":alias/aws/")) {
+		return false
+	}
+	return x.state.catalog.UnderResourceControl(x.service)
 }
 
 // deny returns the first statement that denies the call, and whether one does.

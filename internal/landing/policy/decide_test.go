@@ -113,7 +113,7 @@ func TestBrokenGuardrails(t *testing.T) {
 		guardrail("all", "ServiceControl", "{account: player}", `{"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}`),
 	)
 	documents, _ := source.Read(files)
-	s, found := Load(documents, files)
+	s, found := Load(documents, files, nil)
 	if len(found) != 1 || found[0].Code != "policy/operator" {
 		t.Fatalf("found %v", found)
 	}

@@ -34,28 +34,82 @@ type Scope struct {
 
 // A Difference is what a change of state lets happen, or stops.
 type Difference struct {
-	Changes []Change
+	Changes []Change `json:"changes"`
 	// Added and Removed are accounts that only one of the states has.
-	Added, Removed []string
+	Added   []string `json:"added,omitempty"`
+	Removed []string `json:"removed,omitempty"`
 	// Cells is how many combinations of account, action and region were compared,
 	// Turned how many have another answer, and Shifted how many are unknown in both
 	// states, but for other reasons.
-	Cells, Turned, Shifted int64
+	Cells   int64 `json:"cells"`
+	Turned  int64 `json:"turned"`
+	Shifted int64 `json:"shifted"`
 	// Classes are how many accounts, actions and regions had to be told apart, and
 	// Decisions how many calls were decided for all of the cells.
-	Classes   Classes
-	Decisions int64
+	Classes   Classes `json:"classes"`
+	Decisions int64   `json:"decisions"`
 }
 
 // Classes are numbers of equivalence classes.
-type Classes struct{ Accounts, Actions, Regions int }
+type Classes struct {
+	Accounts int `json:"accounts"`
+	Actions  int `json:"actions"`
+	Regions  int `json:"regions"`
+}
 
 // A Change is a set of cells that turn from one outcome to another: every
 // combination of its accounts, actions and regions. Each list is sorted.
 type Change struct {
-	From, To                   Decision
-	Accounts, Actions, Regions []string
-	Cells                      int64
+	From     Decision `json:"from"`
+	To       Decision `json:"to"`
+	Accounts []string `json:"accounts"`
+	Actions  []string `json:"actions"`
+	Regions  []string `json:"regions"`
+	Cells    int64    `json:"cells"`
+}
+
+// String tells the change in one sentence.
+func (c *Change) String() string {
+	what := fmt.Sprintf("%s in %s, %s, ", some(c.Actions, "actions"), some(c.Accounts, "accounts"), some(c.Regions, "regions"))
+	switch {
+	case c.To.Answer == Denied && c.To.Statement != nil:
+		what += fmt.Sprintf("will be denied by %s at %s", c.To.Statement, c.To.Level)
+	case c.To.Answer == Denied:
+		what += "will be denied: nothing will allow it at " + c.To.Level
+	case c.To.Answer == Allowed:
+		what += "will pass"
+	default:
+		what += "will depend on " + c.To.needs()
+	}
+	switch {
+	case c.From.Answer == Denied && c.From.Statement != nil:
+		what += fmt.Sprintf("; %s at %s denies it today", c.From.Statement, c.From.Level)
+	case c.From.Answer == Denied:
+		what += "; nothing allows it today at " + c.From.Level
+	case c.From.Answer == Allowed:
+		what += "; it passes today"
+	default:
+		what += "; it depends today on " + c.From.needs()
+	}
+	return what
+}
+
+// some names a list: all of a short one, else the first and how many there are.
+func some(list []string, what string) string {
+	const short = 3
+	if len(list) <= short {
+		return strings.Join(list, " and ")
+	}
+	return fmt.Sprintf("%d %s (%s, ...)", len(list), what, strings.Join(list[:2], ", "))
+}
+
+// needs names what is missing.
+func (d *Decision) needs() string {
+	names := make([]string, len(d.Missing))
+	for i, m := range d.Missing {
+		names[i] = m.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 // Diff compares two states.

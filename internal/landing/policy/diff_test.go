@@ -90,6 +90,30 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+func TestChangesInSentences(t *testing.T) {
+	scope := Scope{Actions: []string{"logs:DeleteLogGroup", "s3:GetObject"}, Regions: []string{"ap-south-1", "eu-west-1", "us-east-1", "us-west-2"}, Accounts: []string{"player"}}
+	states := []*State{
+		load(t, zone()),
+		load(t, zone(guardrail("logs", "ServiceControl", "{root: true}", denyDelete))),
+		load(t, zone(guardrail("tls", "ResourceControl", "{root: true}", denyPlainHTTP))),
+	}
+	var got []string
+	for i, s := range states {
+		for _, c := range Diff(s, states[(i+1)%3], scope).Changes {
+			got = append(got, c.String())
+		}
+	}
+	want := []string{
+		"logs:DeleteLogGroup in player, 4 regions (ap-south-1, eu-west-1, ...), will be denied by logs/KeepLogs at the root; it passes today",
+		"logs:DeleteLogGroup in player, 4 regions (ap-south-1, eu-west-1, ...), will pass; logs/KeepLogs at the root denies it today",
+		"s3:GetObject in player, 4 regions (ap-south-1, eu-west-1, ...), will depend on aws:SecureTransport; it passes today",
+		"s3:GetObject in player, 4 regions (ap-south-1, eu-west-1, ...), will pass; it depends today on aws:SecureTransport",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestDiffOfAccounts(t *testing.T) {
 	before, after := load(t, zone()), load(t, zone())
 	after.members[slices.IndexFunc(after.members, func(m *member) bool { return m.name == "player" })].name = "mover"
@@ -103,6 +127,9 @@ func TestDiffOfAccounts(t *testing.T) {
 // A world is a random organization that can be changed.
 type world struct {
 	units    []string
+	id       string // of the organization
+	manager  string
+	open     string // a unit without FullAWSAccess
 	accounts []landing.Account
 	policies map[string]worldPolicy
 }
@@ -114,7 +141,7 @@ type worldPolicy struct {
 }
 
 func (g generator) world() world {
-	w := world{units: []string{"A", "A/B", "C"}, policies: map[string]worldPolicy{}}
+	w := world{units: []string{"A", "A/B", "C"}, id: "o-a1b2c3d4e5", manager: "111111111111", policies: map[string]worldPolicy{}}
 	for i := range 6 {
 		var a landing.Account
 		a.Name = fmt.Sprint("account", i)
@@ -180,9 +207,19 @@ func (g generator) worldStatement(kind Type) string {
 
 // change returns a world that differs in one thing.
 func (g generator) change(w world) world {
-	out := world{units: w.units, accounts: slices.Clone(w.accounts), policies: maps.Clone(w.policies)}
+	out := w
+	out.accounts, out.policies = slices.Clone(w.accounts), maps.Clone(w.policies)
 	names := slices.Sorted(maps.Keys(w.policies))
-	switch g.IntN(5) {
+	switch g.IntN(9) {
+	case 8:
+		out.accounts[g.IntN(len(out.accounts))].Spec.ID = "222222222229"
+	case 7:
+		out.id, out.manager = pick(g, []string{"", "o-f1f2f3f4f5"}), pick(g, []string{out.manager, "222222222223"})
+	case 6:
+		out.open = pick(g, w.units)
+	case 5:
+		a := &out.accounts[g.IntN(len(out.accounts))].Spec
+		a.WithoutFullAccess = !a.WithoutFullAccess
 	case 0:
 		delete(out.policies, pick(g, names))
 	case 1:
@@ -209,9 +246,10 @@ func (g generator) change(w world) world {
 func (w *world) state(t *testing.T) *State {
 	t.Helper()
 	var out strings.Builder
-	out.WriteString("apiVersion: landing.crossfade.dev/v1alpha1\nkind: Organization\nmetadata: {name: o}\nspec: {id: o-a1b2c3d4e5, rootID: r-ab12, managementAccount: \"111111111111\", units: [")
+	out.WriteString("apiVersion: landing.crossfade.dev/v1alpha1\nkind: Organization\nmetadata: {name: o}\n")
+	fmt.Fprintf(&out, "spec: {id: %q, rootID: r-ab12, managementAccount: %q, units: [", w.id, w.manager)
 	for i, u := range w.units {
-		fmt.Fprintf(&out, "{path: %s, id: ou-ab12-%d}, ", u, i)
+		fmt.Fprintf(&out, "{path: %s, id: ou-ab12-%d, withoutFullAccess: %v}, ", u, i, u == w.open)
 	}
 	out.WriteString("]}\n")
 	for _, a := range w.accounts {
@@ -234,7 +272,7 @@ func (w *world) state(t *testing.T) *State {
 	if len(found) > 0 {
 		t.Fatal(found)
 	}
-	s, _ := Load(documents, files)
+	s, _ := Load(documents, files, nil)
 	return s
 }
 
@@ -299,6 +337,9 @@ func checkCells(t *testing.T, seed int, before, after *State, scope Scope, d Dif
 	cells := 0
 	for _, m := range after.members {
 		old := before.byName[m.name]
+		if old == nil {
+			continue
+		}
 		for _, action := range scope.Actions {
 			regions := scope.Regions
 			service, _, _ := strings.Cut(action, ":")

@@ -10,23 +10,23 @@ import (
 // An Explanation is a decision with everything that led to it.
 type Explanation struct {
 	Decision
-	Request *Request
+	Request *Request `json:"-"`
 	// Steps are the statements that are about the action, in the order in which they
 	// were asked: denials of service control policies, denials of resource control
 	// policies, then what allows, level by level.
-	Steps []Step
+	Steps []Step `json:"steps"`
 }
 
 // A Step is one statement that was asked.
 type Step struct {
-	Statement *Statement
-	Type      Type
-	Level     string
+	Statement *Statement `json:"statement"`
+	Type      Type       `json:"type"`
+	Level     string     `json:"level"`
 	// Applies says whether the statement is about the call.
-	Applies Applies
+	Applies Applies `json:"applies"`
 	// Element is what keeps the statement away from the call, or what is not known of
 	// it; empty if it applies.
-	Element string
+	Element string `json:"element,omitempty"`
 }
 
 // Applies says whether a statement is about a call.
@@ -121,7 +121,7 @@ func (s *Statement) explain(x *call) (Applies, string) {
 // String tells the explanation in sentences, one a line.
 func (e Explanation) String() string {
 	var out strings.Builder
-	out.WriteString(e.Decision.Sentence(e.Request))
+	out.WriteString(e.Sentence(e.Request))
 	for _, step := range e.Steps {
 		fmt.Fprintf(&out, "\n  %s %s at %s: %s", step.Statement.Effect, step.Statement, step.Level, step.Applies)
 		if step.Element != "" {
@@ -149,11 +149,7 @@ func (d Decision) Sentence(r *Request) string {
 	case OutsideOrganization:
 		return call + " passes: neither account is in the organization"
 	case FactsMissing:
-		names := make([]string, len(d.Missing))
-		for i, m := range d.Missing {
-			names[i] = m.String()
-		}
-		return call + " is unknown: it depends on " + strings.Join(names, ", ")
+		return call + " is unknown: it depends on " + d.needs()
 	}
 	if d.Statement == nil {
 		return call + " passes: no guardrail denies it"

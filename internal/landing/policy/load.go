@@ -20,17 +20,24 @@ const (
 
 // Load builds the state that documents describe, and returns everything that is
 // wrong with them. Documents of other kinds are left alone. files are those of the
-// folder, for guardrails whose policy is a file of its own.
+// folder, for guardrails whose policy is a file of its own, and unread is what
+// source.Read found: who knows what a document says that could not be read.
 //
 // There is always a state, however much is wrong: what errors leave open is unknown
 // in its answers.
-func Load(documents []*source.Document, files []source.File) (*State, source.Findings) {
+func Load(documents []*source.Document, files []source.File, unread source.Findings) (*State, source.Findings) {
 	l := &loader{files: map[string]source.File{}, state: &State{
 		Organization: &landing.Organization{}, catalog: catalog.Default(), nodes: map[string]*node{"": {name: rootName}},
 		byName: map[string]*member{}, byID: map[string]*member{},
 	}}
 	for _, f := range files {
 		l.files[path.Clean(f.Name)] = f
+	}
+	for _, f := range unread.Errors() {
+		if what := "a document of " + f.File + ", which cannot be read"; !slices.Contains(l.state.doubts, what) {
+			l.state.doubts = append(l.state.doubts, what)
+			l.stand(l.state.nodes[""], what)
+		}
 	}
 	for _, kind := range []string{KindOrganization, KindAccount, KindGuardrail} {
 		seen := map[string]*source.Document{}
@@ -48,6 +55,7 @@ func Load(documents []*source.Document, files []source.File) (*State, source.Fin
 		if kind == KindOrganization && len(seen) == 0 {
 			l.found = append(l.found, source.Finding{Code: "policy/organization", Severity: source.Error, Want: "expected one document of kind Organization"})
 			l.stand(l.state.nodes[""], "the organization, which is not there")
+			l.state.doubts = append(l.state.doubts, "the organization is not there")
 		}
 	}
 	l.manage()
@@ -137,7 +145,11 @@ func (l *loader) readOrganization(d *source.Document) {
 	}
 	l.organization = d
 	o := l.state.Organization
-	l.found = append(l.found, source.Decode(d, o)...)
+	wrong := source.Decode(d, o)
+	l.found = append(l.found, wrong...)
+	if len(wrong.Errors()) > 0 {
+		l.stand(l.state.nodes[""], "the organization, which has errors")
+	}
 	if o.Spec.ID != "" {
 		l.state.organizationID = []string{o.Spec.ID}
 	}
@@ -198,6 +210,9 @@ func (l *loader) readAccount(d *source.Document) {
 	if m.id != "" && !isAccountID(m.id) {
 		l.add(d, "spec.id", "account-id", "expected 12 digits in quotes")
 		m.id = ""
+	}
+	if m.id == "" && d.Root.Get("spec", "id") != nil {
+		l.state.doubts = append(l.state.doubts, "the id of "+d.Name+" has errors")
 	}
 	if l.state.nodes[m.unit] == nil {
 		l.add(d, "spec.unit", "unit", "expected the path of a unit of the organization")

@@ -134,6 +134,8 @@ func (p *parser) principal(n *source.Node, path string) {
 	}
 }
 
+const lettersAndDigits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 func (p *parser) sid(s *Statement, n *source.Node, path string) {
 	sid := n.Get("Sid")
 	if sid == nil {
@@ -145,11 +147,8 @@ func (p *parser) sid(s *Statement, n *source.Node, path string) {
 		return
 	}
 	s.Sid = sid.Text
-	for _, c := range sid.Text {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
-			p.warn(sid, where, "sid", "a Sid is made of letters and digits")
-			break
-		}
+	if strings.Trim(sid.Text, lettersAndDigits) != "" {
+		p.warn(sid, where, "sid", "a Sid is made of letters and digits")
 	}
 	for _, other := range p.policy.Statements[:s.Index] {
 		if other.Sid == s.Sid && s.Sid != "" {

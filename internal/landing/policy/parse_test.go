@@ -108,7 +108,7 @@ func TestLoadFindings(t *testing.T) {
 	)
 	files = append(files, source.File{Name: "bad.json", Data: []byte("{\n \"Version\": \"2012-10-17\",\n \"Statement\": [}")})
 	documents, found := source.Read(files)
-	_, wrong := Load(documents, files)
+	_, wrong := Load(documents, files, found)
 	found = append(found, wrong...)
 	found.Sort()
 	var got []string
@@ -147,12 +147,31 @@ func TestPolicyFile(t *testing.T) {
 }
 
 func TestNoOrganization(t *testing.T) {
-	s, found := Load(nil, nil)
+	s, found := Load(nil, nil, nil)
 	if len(found) != 1 || found[0].Code != "policy/organization" {
 		t.Errorf("found %v", found)
 	}
-	if d := s.Decide(&Request{Account: "111111111111", Action: "s3:GetObject"}); d.Answer != Allowed || d.Reason != OutsideOrganization {
-		t.Errorf("an account outside: %s %s", d.Answer, d.Reason)
+	d := s.Decide(&Request{Account: "111111111111", Action: "s3:GetObject"})
+	if got, want := d.Sentence(&Request{Account: "111111111111", Action: "s3:GetObject"}), "s3:GetObject in 111111111111 is unknown: it depends on Account (whether the organization has it: the organization is not there)"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A document that cannot be read may say anything: nothing passes for certain.
+func TestUnreadDocuments(t *testing.T) {
+	files := append(zone(guardrail("logs", "ServiceControl", "{root: true}", denyDelete)), source.File{Name: "more.yaml", Data: []byte("kind: [")})
+	documents, unread := source.Read(files)
+	s, found := Load(documents, files, unread)
+	if len(found) > 0 {
+		t.Fatal(found)
+	}
+	for _, test := range []struct {
+		account, action string
+		want            Answer
+	}{{"player", "s3:GetObject", Unknown}, {"player", "logs:DeleteLogGroup", Denied}, {"999999999999", "s3:GetObject", Unknown}} {
+		if d := s.Decide(&Request{Account: test.account, Action: test.action}); d.Answer != test.want {
+			t.Errorf("%s in %s is %s, want %s", test.action, test.account, d.Answer, test.want)
+		}
 	}
 }
 

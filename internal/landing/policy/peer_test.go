@@ -65,7 +65,7 @@ func peer(t *testing.T) (ask func(any) string, end func() float64) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
-		install := exec.Command("npm", append([]string{"install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"}, peerPackages...)...)
+		install := exec.CommandContext(t.Context(), "npm", append([]string{"install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"}, peerPackages...)...)
 		if out, err := install.CombinedOutput(); err != nil {
 			t.Fatalf("install the peer: %v\n%s", err, out)
 		}
@@ -74,7 +74,7 @@ func peer(t *testing.T) (ask func(any) string, end func() float64) {
 	if err := os.WriteFile(script, []byte(peerScript), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	node := exec.Command("node", script)
+	node := exec.CommandContext(t.Context(), "node", script)
 	node.Dir, node.Stderr = folder, os.Stderr
 	in, err := node.StdinPipe()
 	if err != nil {

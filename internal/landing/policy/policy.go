@@ -62,11 +62,11 @@ func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // A Statement is one statement of a policy, compiled.
 type Statement struct {
-	Policy string       // name of the policy
-	Sid    string       // may be empty
-	Index  int          // in the policy, from 0
-	Place  source.Place // where it is written
-	Effect Effect
+	Policy string       `json:"policy"` // name of the policy
+	Sid    string       `json:"sid,omitempty"`
+	Index  int          `json:"index"` // in the policy, from 0
+	Place  source.Place `json:"place"` // where it is written
+	Effect Effect       `json:"effect"`
 
 	actions    actionSet
 	resources  []resource

@@ -52,7 +52,7 @@ spec:
 func load(t testing.TB, files []source.File) *State {
 	t.Helper()
 	documents, found := source.Read(files)
-	s, wrong := Load(documents, files)
+	s, wrong := Load(documents, files, found)
 	if errors := append(found, wrong...).Errors(); len(errors) > 0 {
 		t.Fatalf("arrange: %v", errors)
 	}

@@ -26,6 +26,9 @@ type State struct {
 	members        []*member        // ordered by name
 	byName         map[string]*member
 	byID           map[string]*member
+	// doubts are why an account that is not there may still be one of the
+	// organization.
+	doubts []string
 }
 
 // A node is the root, a unit, or an account: something that policies are attached
