@@ -11,6 +11,8 @@ GENERATE     := go tool -modfile=$(CURDIR)/tools/controller-gen.mod controller-g
 LINT         := go tool -modfile=$(CURDIR)/tools/golangci-lint.mod golangci-lint
 BIN          := $(CURDIR)/bin
 DEMO_FLAGS   ?=
+ESTATES      ?= ../shared/estates
+SEEDS        ?= 10
 
 export CGO_ENABLED ?= 0
 
@@ -39,7 +41,7 @@ test: build check-generated ## Run every test that needs neither root nor other 
 	@CROSSFADE_DEMO=$(BIN)/crossfade go test -timeout 14m -run TestAnEstateMovesUnnoticed ./internal/demo
 
 bench: build ## Measure, and print `name value unit` lines (BENCH=demo|mirror|plan|landing for a part)
-	@mkdir -p out && $(BIN)/crossfade bench --out out/bench.json $(BENCH)
+	@mkdir -p out && $(BIN)/crossfade bench --out out/bench.json --seeds $(SEEDS) --estates "$(ESTATES)" $(BENCH)
 
 generate: ## Generate deep copies, CRDs and RBAC
 	@$(GENERATE) object paths=./api/...

@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -64,8 +63,5 @@ func runDemo(ctx context.Context, streams cli.Streams, o cli.DemoOptions) error 
 		Apps: o.Apps, Estate: o.Estate, Seed: o.Seed, Back: o.Back, Chaos: o.Chaos, Keep: o.Keep, Report: o.Report,
 		Dir: o.Dir, Out: streams.Out, Progress: streams.Err, Live: streams.Live,
 	})
-	if errors.Is(err, demo.ErrNoticed) {
-		return fmt.Errorf("%w: %w", cli.ErrNo, err)
-	}
-	return err
+	return outcome(err)
 }

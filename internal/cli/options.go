@@ -175,6 +175,10 @@ type ControllerOptions struct {
 type BenchOptions struct {
 	// Part is demo, mirror, plan or landing; empty means all of them.
 	Part string
+	// Seeds is how many demos run under chaos.
+	Seeds int
+	// Estates is a folder with folders of manifests, a demo for each; empty means none.
+	Estates string
 	// Out is the file that the figures are written to as JSON; empty means none.
 	Out string
 }
