@@ -24,6 +24,9 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Organization{}, &OrganizationList{},
 		&Account{}, &AccountList{},
 		&Guardrail{}, &GuardrailList{},
+		&QuotaWatch{}, &QuotaWatchList{},
+		&Review{}, &ReviewList{},
+		&Decision{}, &DecisionList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
