@@ -27,6 +27,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&QuotaWatch{}, &QuotaWatchList{},
 		&Review{}, &ReviewList{},
 		&Decision{}, &DecisionList{},
+		&AddressPool{}, &AddressPoolList{},
+		&AddressClaim{}, &AddressClaimList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
