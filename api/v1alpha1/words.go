@@ -112,7 +112,7 @@ const (
 
 // A Trait is what a workload is.
 //
-// +kubebuilder:validation:Enum=Serving;QueueClient;Singleton;Scheduled;Stateful;Daemon;Operated;Job;LeaderElecting;SessionAffine
+// +kubebuilder:validation:Enum=Serving;QueueClient;Singleton;Scheduled;Stateful;Daemon;Operated;Job;LeaderElecting;SessionAffine;SelfScheduled;Gossiping
 type Trait string
 
 // The traits; the strictest decides how a workload moves.
@@ -127,6 +127,10 @@ const (
 	JobTrait       Trait = "Job"
 	LeaderElecting Trait = "LeaderElecting"
 	SessionAffine  Trait = "SessionAffine"
+	// SelfScheduled workloads run schedules of their own, inside their process.
+	SelfScheduled Trait = "SelfScheduled"
+	// Gossiping workloads find members of their own kind and keep a membership.
+	Gossiping Trait = "Gossiping"
 )
 
 // A MoveState is where an app is on its way.

@@ -6,33 +6,15 @@ package plan
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	netv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	v1 "crossfade.dev/api/v1alpha1"
 )
-
-// Objects is what was read of one cluster, in any order. Objects outside the
-// estate's namespaces are not part of it.
-type Objects struct {
-	Deployments  []*appsv1.Deployment
-	StatefulSets []*appsv1.StatefulSet
-	DaemonSets   []*appsv1.DaemonSet
-	ReplicaSets  []*appsv1.ReplicaSet
-	CronJobs     []*batchv1.CronJob
-	Jobs         []*batchv1.Job
-	Pods         []*corev1.Pod
-	Services     []*corev1.Service
-	Ingresses    []*netv1.Ingress
-	Autoscalers  []*autoscalingv2.HorizontalPodAutoscaler
-}
 
 // An Estate is the inventory: every app, ordered by namespace and name.
 type Estate struct {
@@ -60,6 +42,10 @@ type Workload struct {
 	Autoscaler string
 	Traits     []v1.TraitEvidence
 	Decide     v1.Decide
+	// Relations are what stands around it; empty before Relate.
+	Relations `json:",omitzero"`
+	// Pod is the template of its pods. It is shared and must not be changed.
+	Pod *corev1.PodTemplateSpec `json:"-"`
 	// Owner is the app that it belongs to.
 	app string
 }
@@ -75,7 +61,7 @@ func Inventory(o Objects, decisions []v1.Decision) Estate {
 	for _, s := range o.shapes() {
 		w := Workload{
 			Kind: s.kind, Namespace: s.meta.Namespace, Name: s.meta.Name, Replicas: s.replicas,
-			Services: context.servicesOf(s), Autoscaler: context.autoscalerOf(s), app: AppOf(s.meta),
+			Services: context.servicesOf(s), Autoscaler: context.autoscalerOf(s), app: AppOf(s.meta), Pod: s.pod,
 		}
 		w.Traits = traits(s, w, context)
 		w.Decide = decide(w, decisions)
@@ -128,23 +114,29 @@ type shape struct {
 	meta     *metav1.ObjectMeta
 	pod      *corev1.PodTemplateSpec
 	replicas int32
-	recreate bool
+	// alone says why two of its pods never run at once; "" if they may.
+	alone string
+	// claims are the claim templates of a StatefulSet.
+	claims []corev1.PersistentVolumeClaim
 }
 
 func (o Objects) shapes() []shape {
 	var out []shape
 	for _, d := range o.Deployments {
-		out = append(out, shape{"Deployment", &d.ObjectMeta, &d.Spec.Template, count(d.Spec.Replicas),
-			d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType})
+		out = append(out, shape{
+			kind: "Deployment", meta: &d.ObjectMeta, pod: &d.Spec.Template, replicas: count(d.Spec.Replicas), alone: whyAlone(d),
+		})
 	}
 	for _, s := range o.StatefulSets {
-		out = append(out, shape{"StatefulSet", &s.ObjectMeta, &s.Spec.Template, count(s.Spec.Replicas), false})
+		out = append(out, shape{
+			kind: "StatefulSet", meta: &s.ObjectMeta, pod: &s.Spec.Template, replicas: count(s.Spec.Replicas), claims: s.Spec.VolumeClaimTemplates,
+		})
 	}
 	for _, d := range o.DaemonSets {
-		out = append(out, shape{"DaemonSet", &d.ObjectMeta, &d.Spec.Template, 0, false})
+		out = append(out, shape{kind: "DaemonSet", meta: &d.ObjectMeta, pod: &d.Spec.Template})
 	}
 	for _, c := range o.CronJobs {
-		out = append(out, shape{"CronJob", &c.ObjectMeta, &c.Spec.JobTemplate.Spec.Template, 0, false})
+		out = append(out, shape{kind: "CronJob", meta: &c.ObjectMeta, pod: &c.Spec.JobTemplate.Spec.Template})
 	}
 	return append(out, o.looseShapes()...)
 }
@@ -155,21 +147,35 @@ func (o Objects) looseShapes() []shape {
 	var out []shape
 	for _, r := range o.ReplicaSets {
 		if metav1.GetControllerOf(r) == nil {
-			out = append(out, shape{"ReplicaSet", &r.ObjectMeta, &r.Spec.Template, count(r.Spec.Replicas), false})
+			out = append(out, shape{kind: "ReplicaSet", meta: &r.ObjectMeta, pod: &r.Spec.Template, replicas: count(r.Spec.Replicas)})
 		}
 	}
 	for _, j := range o.Jobs {
 		if metav1.GetControllerOf(j) == nil {
-			out = append(out, shape{"Job", &j.ObjectMeta, &j.Spec.Template, 0, false})
+			out = append(out, shape{kind: "Job", meta: &j.ObjectMeta, pod: &j.Spec.Template})
 		}
 	}
 	for _, p := range o.Pods {
 		if metav1.GetControllerOf(p) == nil {
 			template := &corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
-			out = append(out, shape{"Pod", &p.ObjectMeta, template, 1, false})
+			out = append(out, shape{kind: "Pod", meta: &p.ObjectMeta, pod: template, replicas: 1})
 		}
 	}
 	return out
+}
+
+// whyAlone tells why two pods of a Deployment never run at once, "" if they may.
+func whyAlone(d *appsv1.Deployment) string {
+	rolling := d.Spec.Strategy.RollingUpdate
+	switch {
+	case d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
+		return "its strategy is Recreate: two of its pods must not run at once"
+	case count(d.Spec.Replicas) == 1 && rolling != nil && rolling.MaxSurge != nil && rolling.MaxSurge.IntValue() == 0 && rolling.MaxSurge.String() != "":
+		if n, err := strconv.Atoi(strings.TrimSuffix(rolling.MaxSurge.String(), "%")); err == nil && n == 0 {
+			return "one replica and maxSurge 0: its only pod ends before the next begins"
+		}
+	}
+	return ""
 }
 
 func count(replicas *int32) int32 {
@@ -177,51 +183,6 @@ func count(replicas *int32) int32 {
 		return 1
 	}
 	return *replicas
-}
-
-// context answers what stands around a workload, by namespace.
-type context struct {
-	services    map[string][]*corev1.Service
-	autoscalers map[string]string
-}
-
-func newContext(o Objects) context {
-	c := context{services: map[string][]*corev1.Service{}, autoscalers: map[string]string{}}
-	for _, s := range o.Services {
-		if len(s.Spec.Selector) > 0 {
-			c.services[s.Namespace] = append(c.services[s.Namespace], s)
-		}
-	}
-	for _, h := range o.Autoscalers {
-		ref := h.Spec.ScaleTargetRef
-		c.autoscalers[ref.Kind+"/"+h.Namespace+"/"+ref.Name] = h.Name
-	}
-	return c
-}
-
-func (c context) servicesOf(s shape) []string {
-	var names []string
-	for _, svc := range c.services[s.meta.Namespace] {
-		if labels.SelectorFromSet(svc.Spec.Selector).Matches(labels.Set(s.pod.Labels)) {
-			names = append(names, svc.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (c context) autoscalerOf(s shape) string {
-	return c.autoscalers[s.kind+"/"+s.meta.Namespace+"/"+s.meta.Name]
-}
-
-// affine tells whether a Service of the workload pins clients to pods.
-func (c context) affine(w Workload) (service string, yes bool) {
-	for _, svc := range c.services[w.Namespace] {
-		if svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP && slices.Contains(w.Services, svc.Name) {
-			return svc.Name, true
-		}
-	}
-	return "", false
 }
 
 func group(workloads []Workload) Estate {

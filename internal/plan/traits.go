@@ -2,11 +2,9 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -26,12 +24,17 @@ var signs = []sign{
 	{v1.Scheduled, ofKind("CronJob")},
 	{v1.JobTrait, ofKind("Job")},
 	{v1.JobTrait, ofKind("Pod")},
-	{v1.Stateful, ofKind("StatefulSet")},
+	{v1.Stateful, seeStatefulSet},
 	{v1.Stateful, seeVolume},
-	{v1.Stateful, seeStorePort},
 	{v1.Stateful, seeStoreImage},
-	{v1.Singleton, seeRecreate},
+	{v1.Stateful, seeStorePort},
+	{v1.Singleton, seeAlone},
 	{v1.LeaderElecting, seeLeaderElection},
+	{v1.LeaderElecting, seeHeldLease},
+	{v1.SelfScheduled, seeScheduler},
+	{v1.Gossiping, seeGossip},
+	{v1.QueueClient, seeTrigger},
+	{v1.QueueClient, seeConsumer},
 	{v1.QueueClient, seeQueue},
 	{v1.SessionAffine, seeAffinity},
 	{v1.Serving, seeService},
@@ -40,9 +43,11 @@ var signs = []sign{
 func traits(s shape, w Workload, c context) []v1.TraitEvidence {
 	var found []v1.TraitEvidence
 	for _, sign := range signs {
-		evidence := sign.see(s, w, c)
 		known := slices.ContainsFunc(found, func(t v1.TraitEvidence) bool { return t.Trait == sign.trait })
-		if evidence != "" && !known {
+		if known {
+			continue
+		}
+		if evidence := sign.see(s, w, c); evidence != "" {
 			found = append(found, v1.TraitEvidence{Trait: sign.trait, Evidence: evidence})
 		}
 	}
@@ -85,120 +90,34 @@ func decision(w Workload, decisions []v1.Decision) (v1.Decide, bool) {
 	return "", false
 }
 
+// Has tells whether a workload shows a trait.
+func (w Workload) Has(trait v1.Trait) bool {
+	return slices.ContainsFunc(w.Traits, func(t v1.TraitEvidence) bool { return t.Trait == trait })
+}
+
 func ofKind(kind string) func(shape, Workload, context) string {
 	return func(s shape, _ Workload, _ context) string {
 		if s.kind != kind {
 			return ""
+		}
+		if kind == "Pod" {
+			return "a bare Pod: nobody makes it again"
 		}
 		return "it is a " + kind
 	}
 }
 
 func seeOperator(s shape, _ Workload, _ context) string {
-	owner := metav1.GetControllerOf(s.meta)
-	if owner == nil {
-		return ""
+	if owner := metav1.GetControllerOf(s.meta); owner != nil {
+		return fmt.Sprintf("controlled by %s %s", owner.Kind, owner.Name)
 	}
-	return fmt.Sprintf("controlled by %s %s", owner.Kind, owner.Name)
-}
-
-func seeVolume(s shape, _ Workload, _ context) string {
-	for _, v := range s.pod.Spec.Volumes {
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			return "mounts the claim " + v.PersistentVolumeClaim.ClaimName
-		case v.HostPath != nil:
-			return "mounts the node's path " + v.HostPath.Path
-		case v.Ephemeral != nil:
-			return "mounts the ephemeral claim " + v.Name
-		}
+	if by := s.meta.Labels["app.kubernetes.io/managed-by"]; strings.Contains(strings.ToLower(by), "operator") {
+		return "labelled as managed by " + by
 	}
 	return ""
 }
 
-// storePorts are ports registered for, or by long custom used by, stores and
-// brokers (IANA Service Name and Port Number Registry; vendors' defaults).
-var storePorts = map[int32]string{
-	1433: "SQL Server", 2181: "ZooKeeper", 2379: "etcd", 3306: "MySQL", 4222: "NATS", 5432: "PostgreSQL",
-	5672: "AMQP", 5984: "CouchDB", 6379: "Redis", 7000: "Cassandra", 8086: "InfluxDB", 9042: "Cassandra",
-	9092: "Kafka", 9200: "Elasticsearch", 11211: "memcached", 26257: "CockroachDB", 27017: "MongoDB",
-}
-
-func seeStorePort(s shape, _ Workload, _ context) string {
-	for _, c := range s.pod.Spec.Containers {
-		for _, p := range c.Ports {
-			if store, ok := storePorts[p.ContainerPort]; ok {
-				return fmt.Sprintf("listens on port %d (%s)", p.ContainerPort, store)
-			}
-		}
-	}
-	return ""
-}
-
-// storeImage matches the last path element of images of stores and brokers.
-var storeImage = regexp.MustCompile(`^(mongo|mongodb|mysql|mariadb|percona.*|postgres|postgresql|postgis|redis|redis-stack.*|valkey|keydb|` +
-	`cassandra|scylla|elasticsearch|opensearch|etcd|zookeeper|kafka|cp-kafka|rabbitmq|nats|activemq.*|memcached|couchdb|influxdb|` +
-	`clickhouse.*|cockroach|neo4j|minio|mssql.*|consul|vault|.*-(db|database))$`)
-
-func seeStoreImage(s shape, _ Workload, _ context) string {
-	for _, c := range s.pod.Spec.Containers {
-		if storeImage.MatchString(imageName(c.Image)) {
-			return "runs the store image " + c.Image
-		}
-	}
-	return ""
-}
-
-// imageName is the last path element of an image reference, without tag or digest.
-func imageName(image string) string {
-	image, _, _ = strings.Cut(image, "@")
-	image = image[strings.LastIndex(image, "/")+1:]
-	image, _, _ = strings.Cut(image, ":")
-	return image
-}
-
-func seeRecreate(s shape, _ Workload, _ context) string {
-	if !s.recreate {
-		return ""
-	}
-	return "its strategy is Recreate: two of its pods must not run at once"
-}
-
-var leaderFlag = regexp.MustCompile(`^--?(enable-)?leader-elect(ion)?(=true)?$`)
-
-func seeLeaderElection(s shape, _ Workload, _ context) string {
-	for _, c := range s.pod.Spec.Containers {
-		for _, arg := range slices.Concat(c.Command, c.Args) {
-			if leaderFlag.MatchString(arg) {
-				return "is started with " + arg
-			}
-		}
-	}
-	return ""
-}
-
-var queueEnv = regexp.MustCompile(`(^|_)(KAFKA|RABBITMQ|AMQP|NATS|SQS|PUBSUB|KINESIS|ACTIVEMQ|CELERY|SIDEKIQ)(_|$)`)
-
-func seeQueue(s shape, w Workload, _ context) string {
-	if len(w.Services) > 0 {
-		return ""
-	}
-	for _, c := range s.pod.Spec.Containers {
-		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return queueEnv.MatchString(e.Name) })
-		if i >= 0 {
-			return "has " + c.Env[i].Name + " and no Service"
-		}
-	}
-	return ""
-}
-
-func seeAffinity(_ shape, w Workload, c context) string {
-	service, yes := c.affine(w)
-	if !yes {
-		return ""
-	}
-	return fmt.Sprintf("Service %s pins clients to pods (sessionAffinity ClientIP)", service)
-}
+func seeAlone(s shape, _ Workload, _ context) string { return s.alone }
 
 func seeService(_ shape, w Workload, _ context) string {
 	if len(w.Services) == 0 {

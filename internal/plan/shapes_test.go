@@ -1,0 +1,220 @@
+package plan
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	netv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
+
+	v1 "crossfade.dev/api/v1alpha1"
+)
+
+// A labelled shape is a workload as testdata/shapes.yaml writes it.
+type labelled struct {
+	Name string
+	// After is whose chart or documentation it follows.
+	After string
+	// Want are the traits that a person who knows the program names.
+	Want    []v1.Trait
+	HeldOut bool
+
+	Kind          string // Deployment if empty
+	Replicas      int32  // 1 if 0
+	Image         string
+	Command, Args []string
+	Ports         []int32
+	PortNames     map[string]int32
+	Env           []string // NAME=value
+	// Volumes are KIND:PATH, or KIND:PATH:ro; the kinds are claim, emptyDir and
+	// hostPath, whose path is the same on the node.
+	Volumes []string
+	Claims  int // claim templates
+	// Strategy is Recreate, or NoSurge.
+	Strategy string
+	Labels   map[string]string
+	// Service is whether one leads to it, with Annotations and Affinity. Ingress
+	// are the annotations of one that leads to the Service.
+	Service     bool
+	Annotations map[string]string
+	Affinity    corev1.ServiceAffinity
+	Ingress     map[string]string
+	// Owner is the kind of its controller; Lease the holder of one in its namespace;
+	// Keda the type of the trigger that scales it.
+	Owner, Lease, Keda string
+}
+
+func shapesOf(t *testing.T) []labelled {
+	t.Helper()
+	text, err := os.ReadFile("testdata/shapes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []labelled
+	if err := yaml.UnmarshalStrict(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The bar is for shapes at which nobody looked while the rules were written; the
+// others are there to write rules by, and are all told rightly.
+func TestTraitsOfKnownShapes(t *testing.T) {
+	right, held := 0, 0
+	all := shapesOf(t)
+	for _, shape := range all {
+		got, evidence := shape.traits(t)
+		slices.Sort(shape.Want)
+		ok := slices.Equal(got, shape.Want)
+		if !ok {
+			said := fmt.Sprintf("%s: %v, want %v; %s", shape.Name, got, shape.Want, evidence)
+			if shape.HeldOut {
+				t.Log("held out: " + said)
+			} else {
+				t.Error(said)
+			}
+		}
+		if shape.HeldOut {
+			held++
+			if ok {
+				right++
+			}
+		}
+	}
+	t.Logf("%d shapes, %d held out, %d of those right", len(all), held, right)
+	if len(all) < 150 || held*3 < len(all) {
+		t.Errorf("%d shapes, %d held out: want at least 150, a third of them held out", len(all), held)
+	}
+	if held > 0 && right*100 < held*97 {
+		t.Errorf("%d of %d held out are right, want 97 %%", right, held)
+	}
+}
+
+// traits are those that the inventory finds, ordered, and their evidence.
+func (l labelled) traits(t *testing.T) ([]v1.Trait, string) {
+	t.Helper()
+	estate := Inventory(l.objects(), nil)
+	if len(estate.Apps) != 1 || len(estate.Apps[0].Workloads) != 1 {
+		t.Fatalf("%s: %+v, want one workload", l.Name, estate)
+	}
+	w := estate.Apps[0].Workloads[0]
+	got, evidence := []v1.Trait{}, []string{}
+	for _, x := range w.Traits {
+		got = append(got, x.Trait)
+		evidence = append(evidence, x.Evidence)
+		if x.Evidence == "" {
+			t.Errorf("%s: %s without evidence", l.Name, x.Trait)
+		}
+	}
+	slices.Sort(got)
+	return got, strings.Join(evidence, "; ")
+}
+
+func (l labelled) objects() Objects {
+	meta := metav1.ObjectMeta{Namespace: "ns", Name: l.Name, Labels: map[string]string{"app": l.Name}}
+	for k, v := range l.Labels {
+		meta.Labels[k] = v
+	}
+	if l.Owner != "" {
+		meta.OwnerReferences = []metav1.OwnerReference{{Kind: l.Owner, Name: "x", Controller: new(true)}}
+	}
+	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": l.Name}}, Spec: l.pod()}
+	replicas := max(l.Replicas, 1)
+	var o Objects
+	switch l.Kind {
+	case "", "Deployment":
+		d := &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: template}}
+		d.Spec.Strategy.Type = appsv1.DeploymentStrategyType(l.Strategy)
+		if l.Strategy == "NoSurge" {
+			d.Spec.Strategy = appsv1.DeploymentStrategy{RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: new(intstr.FromInt32(0))}}
+		}
+		o.Deployments = append(o.Deployments, d)
+	case "StatefulSet":
+		s := &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Replicas: &replicas, Template: template}}
+		s.Spec.VolumeClaimTemplates = make([]corev1.PersistentVolumeClaim, l.Claims)
+		o.StatefulSets = append(o.StatefulSets, s)
+	case "DaemonSet":
+		o.DaemonSets = append(o.DaemonSets, &appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Template: template}})
+	case "ReplicaSet":
+		o.ReplicaSets = append(o.ReplicaSets, &appsv1.ReplicaSet{ObjectMeta: meta, Spec: appsv1.ReplicaSetSpec{Replicas: &replicas, Template: template}})
+	case "CronJob":
+		c := &batchv1.CronJob{ObjectMeta: meta}
+		c.Spec.JobTemplate.Spec.Template = template
+		o.CronJobs = append(o.CronJobs, c)
+	case "Job":
+		o.Jobs = append(o.Jobs, &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{Template: template}})
+	case "Pod":
+		o.Pods = append(o.Pods, &corev1.Pod{ObjectMeta: meta, Spec: template.Spec})
+	default:
+		panic(l.Kind)
+	}
+	l.around(&o)
+	return o
+}
+
+func (l labelled) around(o *Objects) {
+	meta := metav1.ObjectMeta{Namespace: "ns", Name: l.Name, Annotations: l.Annotations}
+	if l.Service {
+		o.Services = append(o.Services, &corev1.Service{ObjectMeta: meta,
+			Spec: corev1.ServiceSpec{Selector: map[string]string{"app": l.Name}, SessionAffinity: l.Affinity}})
+	}
+	if l.Ingress != nil {
+		meta.Annotations = l.Ingress
+		o.Ingresses = append(o.Ingresses, &netv1.Ingress{ObjectMeta: meta, Spec: netv1.IngressSpec{
+			DefaultBackend: &netv1.IngressBackend{Service: &netv1.IngressServiceBackend{Name: l.Name}}}})
+	}
+	if l.Lease != "" {
+		o.Leases = append(o.Leases, &coordinationv1.Lease{ObjectMeta: meta, Spec: coordinationv1.LeaseSpec{HolderIdentity: &l.Lease}})
+	}
+	if l.Keda != "" {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+			"spec": map[string]any{"scaleTargetRef": map[string]any{"name": l.Name}, "triggers": []any{map[string]any{"type": l.Keda}}},
+		}}
+		u.SetNamespace("ns")
+		u.SetName(l.Name)
+		o.Others = append(o.Others, u)
+	}
+}
+
+func (l labelled) pod() corev1.PodSpec {
+	c := corev1.Container{Name: "main", Image: l.Image, Command: l.Command, Args: l.Args}
+	for _, p := range l.Ports {
+		c.Ports = append(c.Ports, corev1.ContainerPort{ContainerPort: p})
+	}
+	for name, p := range l.PortNames {
+		c.Ports = append(c.Ports, corev1.ContainerPort{Name: name, ContainerPort: p})
+	}
+	for _, e := range l.Env {
+		name, value, _ := strings.Cut(e, "=")
+		c.Env = append(c.Env, corev1.EnvVar{Name: name, Value: value})
+	}
+	spec := corev1.PodSpec{}
+	for i, v := range l.Volumes {
+		kind, path, _ := strings.Cut(v, ":")
+		path, ro, _ := strings.Cut(path, ":")
+		volume := corev1.Volume{Name: fmt.Sprint("v", i)}
+		switch kind {
+		case "claim":
+			volume.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: l.Name}
+		case "hostPath":
+			volume.HostPath = &corev1.HostPathVolumeSource{Path: path}
+		default:
+			volume.EmptyDir = &corev1.EmptyDirVolumeSource{}
+		}
+		spec.Volumes = append(spec.Volumes, volume)
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: path, ReadOnly: ro == "ro"})
+	}
+	spec.Containers = []corev1.Container{c}
+	return spec
+}
