@@ -13,13 +13,21 @@ import (
 // then the rest of the capacity. Clients that never ask again enter the source and
 // are answered over the bridge.
 func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
+	if p, err := e.copyLate(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
 	if v.m.Spec.DNS != nil && v.m.Status.Entry < 100 {
 		return e.enterNext(ctx, v)
+	}
+	if !v.delegated() { // names may have been added since all were led
+		if p, err := e.enter(ctx, v, 100); err != nil || p.outcome != done {
+			return p, err
+		}
 	}
 	if p, err := e.delegate(ctx, v, v1.Target); err != nil || p.outcome != done {
 		return p, err
 	}
-	if left, over := e.waited(v, "delegation", ttl(v.m)); !over {
+	if left, over := e.waited(v, delegationWait, ttl(v.m)); !over {
 		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
 	}
 	p, err := e.carry(ctx, v, split(100))
@@ -79,6 +87,9 @@ func (e *Engine) undoCutover(ctx context.Context, v *visit) (Progress, error) {
 	if left, over := e.waited(v, "entry-back", ttl(v.m)); !over {
 		return waiting(v1.OldTTLCached, left, "every name leads to the source; old answers may live"), nil
 	}
+	if p, err := e.keepAdded(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
 	if p, err := e.delegate(ctx, v, v1.Source); err != nil || p.outcome != done {
 		return p, err
 	}
@@ -86,4 +97,21 @@ func (e *Engine) undoCutover(ctx context.Context, v *visit) (Progress, error) {
 		return waiting(v1.DelegationMoving, left, "resolvers may still follow the new delegation"), nil
 	}
 	return Done(), nil
+}
+
+// keepAdded carries back what people have added to the new copy of the zone, if it
+// was ever delegated there.
+func (e *Engine) keepAdded(ctx context.Context, v *visit) (Progress, error) {
+	if v.m.Spec.DNS == nil {
+		return Done(), nil
+	}
+	old, fresh, _, err := e.copies(ctx, v.m)
+	if err != nil {
+		return Progress{}, err
+	}
+	led, _, err := e.before(ctx, v, delegationPart, nil)
+	if err != nil || len(led) == 0 {
+		return Done(), err
+	}
+	return e.copyBack(ctx, v, old, fresh)
 }

@@ -73,7 +73,37 @@ func (e *Engine) enter(ctx context.Context, v *visit, percent int32) (Progress, 
 	if err != nil {
 		return Hold(v1.EntryMissing, "%v", err), nil
 	}
+	if percent == 0 {
+		return e.enterSource(ctx, v, old, fresh, before, want)
+	}
 	return e.steerBoth(ctx, v1.EntryMoving, old, fresh, before, want, percent)
+}
+
+// enterSource leads every name back to the source. Names that were only noted, and
+// not yet lowered or copied when the migration was turned, lead there already.
+func (e *Engine) enterSource(ctx context.Context, v *visit, old, fresh copyOf, before, want []zone.RecordSet) (Progress, error) {
+	raw, _, err := e.before(ctx, v, entryPart, nil)
+	if err != nil {
+		return Progress{}, err
+	}
+	for _, c := range []copyOf{old, fresh} {
+		have, err := c.provider.RecordSets(ctx, c.zone)
+		if err != nil {
+			return Progress{}, fmt.Errorf("read zone %s: %w", c.zone, err)
+		}
+		untouched := slices.DeleteFunc(slices.Clone(raw), func(set zone.RecordSet) bool {
+			i := indexOf(have, set.Key)
+			if i < 0 {
+				return c.provider == old.provider
+			}
+			return !zone.Equal(have[i], set)
+		})
+		p, err := e.steer(ctx, v1.EntryMoving, c, besides(before, untouched), besides(want, untouched), 0)
+		if err != nil || p.outcome != done {
+			return p, err
+		}
+	}
+	return Done(), nil
 }
 
 // steerBoth brings percent of the sets from before to want in both copies.
@@ -178,48 +208,64 @@ func (v *visit) leading(have []zone.RecordSet) []zone.RecordSet {
 	return sets
 }
 
-// addresses maps each address at which the source is entered to the target's
-// address of the same object; "" where the target has none yet.
+// addresses maps each address at which the source is entered to all the target's
+// addresses of the same object; to none where the target has none yet.
 func (v *visit) addresses() zone.AddressMap {
 	there := v.target.entrances()
 	m := zone.AddressMap{}
 	here := v.source.entrances()
 	for _, object := range slices.Sorted(maps.Keys(here)) {
-		if address := here[object]; m[address] == "" {
-			m[address] = there[object]
+		for _, address := range here[object] {
+			if len(m[address]) == 0 {
+				m[address] = there[object]
+			}
 		}
 	}
 	return m
 }
 
 // entrances are the addresses of a site's Ingresses and balancers, by object.
-func (s *site) entrances() map[string]string {
-	m := map[string]string{}
+func (s *site) entrances() map[string][]string {
+	m := map[string][]string{}
 	for _, i := range s.ingresses {
-		if address := ingressAddress(i); address != "" {
-			m["Ingress/"+i.Namespace+"/"+i.Name] = address
+		if all := ingressAddresses(i); len(all) > 0 {
+			m["Ingress/"+i.Namespace+"/"+i.Name] = all
 		}
 	}
 	for _, svc := range s.services {
-		if address := balancerAddress(svc); svc.Spec.Type == corev1.ServiceTypeLoadBalancer && address != "" {
-			m["Service/"+svc.Namespace+"/"+svc.Name] = address
+		if all := balancerAddresses(svc); svc.Spec.Type == corev1.ServiceTypeLoadBalancer && len(all) > 0 {
+			m["Service/"+svc.Namespace+"/"+svc.Name] = all
 		}
 	}
 	return m
 }
 
-func ingressAddress(i *netv1.Ingress) string {
-	for _, a := range i.Status.LoadBalancer.Ingress {
-		return a.IP + a.Hostname
+// ingressAddresses are all the addresses at which an Ingress is entered, of either
+// family, in the order in which its controller gives them. Nil has none.
+func ingressAddresses(i *netv1.Ingress) (all []string) {
+	if i == nil {
+		return nil
 	}
-	return ""
+	for _, a := range i.Status.LoadBalancer.Ingress {
+		all = append(all, given(a.IP, a.Hostname)...)
+	}
+	return all
 }
 
-func balancerAddress(s *corev1.Service) string {
-	for _, a := range s.Status.LoadBalancer.Ingress {
-		return a.IP + a.Hostname
+// balancerAddresses are all the addresses of a Service's balancer. Nil has none.
+func balancerAddresses(s *corev1.Service) (all []string) {
+	if s == nil {
+		return nil
 	}
-	return ""
+	for _, a := range s.Status.LoadBalancer.Ingress {
+		all = append(all, given(a.IP, a.Hostname)...)
+	}
+	return all
+}
+
+// given are an entry's IP address and its host name, as far as it has them.
+func given(ip, host string) []string {
+	return slices.DeleteFunc([]string{ip, host}, func(address string) bool { return address == "" })
 }
 
 // point leads the endpoint, the API address that teams use, to a side.
@@ -244,7 +290,7 @@ func (e *Engine) point(ctx context.Context, v *visit, to v1.Side) (Progress, err
 	if before, err = zone.Lowered(before, uint32(v.m.Spec.DNS.TTLSeconds)); err != nil {
 		return Progress{}, err
 	}
-	want, err := zone.Want(before, zone.AddressMap{endpoint.Source: endpoint.Target})
+	want, err := zone.Want(before, zone.AddressMap{endpoint.Source: {endpoint.Target}})
 	if err != nil {
 		return Hold(v1.EntryMissing, "dns.endpoint: %v", err), nil
 	}

@@ -27,11 +27,12 @@ type Judge interface {
 // of the stage was first asked about, have passed or are waived.
 func (e *Engine) judged(ctx context.Context, v *visit, part string, gates []v1.Gate) (Progress, error) {
 	since := e.hearEvidence(v, part)
-	verdicts, err := e.Judge.Judge(ctx, v.m, v.names(), since)
+	names, missing := v.names()
+	verdicts, err := e.Judge.Judge(ctx, v.m, names, since)
 	if err != nil {
 		return Progress{}, fmt.Errorf("judge: %w", err)
 	}
-	gates = slices.Concat(gates, verdicts, plan.QuarantineGates(v.m.Status.Apps.Quarantined, v.m.Spec.MaxQuarantined))
+	gates = slices.Concat(gates, plan.EntryGates(missing), verdicts, plan.QuarantineGates(v.m.Status.Apps.Quarantined, v.m.Spec.MaxQuarantined))
 	gates = plan.Waive(gates, v.m.Spec.Waivers, e.Clock.Now())
 	if p := Through(gates); p != nil {
 		return *p, nil
@@ -47,42 +48,55 @@ func (e *Engine) hearEvidence(v *visit, part string) time.Time {
 	return v.moment("judged-"+part, e.Clock.Now())
 }
 
-// names are the public names of the estate, with the address of either side, for
-// as far as both are known.
-func (v *visit) names() []probe.Name {
-	var names []probe.Name
+// names are the public names of the estate, with the addresses of either side. Those
+// at which the target is not entered yet cannot be compared: they are missing.
+func (v *visit) names() (names []probe.Name, missing []string) {
 	there := map[client.ObjectKey]*netv1.Ingress{}
 	for _, i := range v.target.ingresses {
 		there[client.ObjectKeyFromObject(i)] = i
 	}
 	for _, i := range v.source.ingresses {
-		twin := there[client.ObjectKeyFromObject(i)]
-		if twin == nil || ingressAddress(i) == "" || ingressAddress(twin) == "" {
-			continue
-		}
 		for _, rule := range i.Spec.Rules {
-			if rule.Host != "" && !strings.HasPrefix(rule.Host, "*") {
-				names = append(names, probe.Name{
-					Host: rule.Host, Path: firstPath(rule), Port: 80,
-					Source: ingressAddress(i), Target: ingressAddress(twin),
-				})
+			if rule.Host == "" || strings.HasPrefix(rule.Host, "*") {
+				continue
 			}
+			name := probe.Name{Host: rule.Host, Path: firstPath(rule), Port: 80}
+			what := fmt.Sprintf("%s (Ingress %s/%s)", rule.Host, i.Namespace, i.Name)
+			pairs, lacks := paired(name, what, ingressAddresses(i), ingressAddresses(there[client.ObjectKeyFromObject(i)]))
+			names, missing = append(names, pairs...), append(missing, lacks...)
 		}
 	}
 	for key, svc := range v.source.services {
-		twin := v.target.services[key]
-		if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || twin == nil || balancerAddress(svc) == "" || balancerAddress(twin) == "" {
+		if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 			continue
 		}
-		if port, ok := webPort(svc); ok {
-			names = append(names, probe.Name{
-				Host: key.Name + "." + key.Namespace, Path: "/", Port: port,
-				Source: balancerAddress(svc), Target: balancerAddress(twin),
-			})
+		port, web := webPort(svc)
+		name := probe.Name{Host: key.Name + "." + key.Namespace, Path: "/", Port: port}
+		pairs, lacks := paired(name, "Service "+key.String(), balancerAddresses(svc), balancerAddresses(v.target.services[key]))
+		if web {
+			names = append(names, pairs...)
 		}
+		missing = append(missing, lacks...)
 	}
-	slices.SortFunc(names, func(a, b probe.Name) int { return strings.Compare(a.Host+a.Path, b.Host+b.Path) })
-	return names
+	slices.SortFunc(names, func(a, b probe.Name) int { return strings.Compare(a.String(), b.String()) })
+	slices.Sort(missing)
+	return names, missing
+}
+
+// paired is a name with each address of either side once. Where the source is not
+// entered by it, it is no public name.
+func paired(name probe.Name, what string, here, there []string) (pairs []probe.Name, missing []string) {
+	switch {
+	case len(here) == 0:
+		return nil, nil
+	case len(there) == 0:
+		return nil, []string{what}
+	}
+	for i := range max(len(here), len(there)) {
+		name.Entry, name.Source, name.Target = i, here[i%len(here)], there[i%len(there)]
+		pairs = append(pairs, name)
+	}
+	return pairs, nil
 }
 
 func firstPath(rule netv1.IngressRule) string {

@@ -6,6 +6,7 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/zone"
 )
@@ -163,9 +164,32 @@ func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.Rec
 	return Again(v1.LoweringTTL, "lowering %d TTLs in %s", len(swaps), at.zone), err
 }
 
-// undoPreflight gives every record set its own TTL back. Sets that lead somewhere
-// else by now were changed by someone else, and are left.
+// undoPreflight gives every record set its own TTL back, and forgets what was found.
+// Sets that lead somewhere else by now were changed by someone else, and are left.
 func (e *Engine) undoPreflight(ctx context.Context, v *visit) (Progress, error) {
+	if p, err := e.raiseTTLs(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
+	return Done(), e.forget(ctx, v)
+}
+
+// forget clears what the ledger knows of names and capacity once all is undone: a
+// second migration begins with what is true then.
+func (e *Engine) forget(ctx context.Context, v *visit) error {
+	for _, part := range []string{pathPart, parentPathPart, entryPart, endpointPart, delegationPart, apexPart, newApexPart} {
+		if err := ledger.Save(ctx, v.ledger, v.m, v1.Before, part, map[string]zone.RecordSet{}); err != nil {
+			return fmt.Errorf("clear the record sets of %s: %w", part, err)
+		}
+	}
+	for _, part := range []string{capacityPart, floorPart} {
+		if err := ledger.Save(ctx, v.ledger, v.m, v1.Intended, part, map[string]plan.Standing{}); err != nil {
+			return fmt.Errorf("clear what was intended: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) raiseTTLs(ctx context.Context, v *visit) (Progress, error) {
 	if v.m.Spec.DNS == nil {
 		return Done(), nil
 	}

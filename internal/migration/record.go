@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -113,11 +114,25 @@ func (v *visit) finish(now time.Time) {
 
 // moment returns the moment of that name, noting it first if it is not known.
 func (v *visit) moment(name string, until time.Time) time.Time {
-	for _, w := range v.m.Status.Waits {
-		if w.Name == name {
-			return w.Until.Time
-		}
+	if at, known := v.noted(name); known {
+		return at
 	}
 	v.m.Status.Waits = append(v.m.Status.Waits, v1.Moment{Name: name, Until: metav1.NewMicroTime(until)})
 	return until
+}
+
+// noted returns the moment of that name, if it was noted.
+func (v *visit) noted(name string) (time.Time, bool) {
+	for _, w := range v.m.Status.Waits {
+		if w.Name == name {
+			return w.Until.Time, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// setMoment notes a moment, in the place of the one of that name.
+func (v *visit) setMoment(name string, until time.Time) {
+	v.m.Status.Waits = slices.DeleteFunc(v.m.Status.Waits, func(w v1.Moment) bool { return w.Name == name })
+	v.moment(name, until)
 }

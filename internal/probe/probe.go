@@ -30,6 +30,8 @@ type Name struct {
 	// speaks HTTP in clear.
 	Path string
 	Port int32
+	// Entry tells the addresses of a name with several apart, from 0.
+	Entry int
 }
 
 // String is the name as people read it, and as evidence is kept under.
@@ -40,6 +42,9 @@ func (n Name) String() string {
 	}
 	if n.Path != "/" {
 		s += n.Path
+	}
+	if n.Entry > 0 {
+		s += " (entry " + strconv.Itoa(n.Entry+1) + ")"
 	}
 	return s
 }

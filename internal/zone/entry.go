@@ -173,18 +173,20 @@ func NextPercent(steps []int, reached int) (percent int, more bool) {
 }
 
 // An AddressMap says where each address at which the source is entered leads in the
-// target: IP addresses as text, and host names as in the data of a CNAME. An empty
-// target is one that is not known yet.
-type AddressMap map[string]string
+// target: to all the addresses of the same entry there. Addresses are IP addresses as
+// text, of either family, and host names as in the data of a CNAME. An empty list is
+// an entry whose addresses are not known yet.
+type AddressMap map[string][]string
 
-// Want returns before with each address replaced by the target's: the data of A and
-// AAAA sets and the targets of CNAMEs, whose keys and TTLs stay the same. Sets of
-// other types are left out, because they do not lead to an entry.
+// Want returns before with the addresses of the source replaced by the target's: the
+// data of A and AAAA sets, each by all the addresses of its family, and the targets
+// of CNAMEs, by the first host name. Keys and TTLs stay the same. Sets of other types
+// are left out, because they do not lead to an entry.
 //
 // The error joins one line for each address that the map does not have, or that it
-// leads to something that the same type cannot hold: nothing is guessed.
+// leads to nothing that the same type can hold: nothing is guessed.
 func Want(before []RecordSet, addresses AddressMap) ([]RecordSet, error) {
-	targets := make(map[string]string, len(addresses))
+	targets := make(AddressMap, len(addresses))
 	for source, target := range addresses {
 		targets[canonicalAddress(source)] = target
 	}
@@ -207,22 +209,40 @@ func Want(before []RecordSet, addresses AddressMap) ([]RecordSet, error) {
 	return want, nil
 }
 
-func lead(set RecordSet, targets map[string]string) (RecordSet, error) {
+func lead(set RecordSet, targets AddressMap) (RecordSet, error) {
 	led := set.Clone()
-	for i, data := range set.Data {
-		target := targets[canonicalAddress(data)]
-		if target == "" {
+	led.Data = nil
+	for _, data := range set.Data {
+		all := targets[canonicalAddress(data)]
+		if len(all) == 0 {
 			return RecordSet{}, fmt.Errorf("%s: no address in the target stands for %s", set.Key, data)
 		}
-		if set.Type == "CNAME" {
-			if _, err := netip.ParseAddr(target); err == nil {
-				return RecordSet{}, fmt.Errorf("%s: %s leads to %s, but a CNAME needs a host name", set.Key, data, target)
-			}
-			target = CanonicalName(target) + "."
+		fitting := slices.DeleteFunc(slices.Clone(all), func(address string) bool { return typeOf(address) != set.Type })
+		switch {
+		case set.Type == "CNAME" && len(fitting) == 0:
+			return RecordSet{}, fmt.Errorf("%s: %s leads to %s, but a CNAME needs a host name", set.Key, data, all[0])
+		case set.Type == "CNAME":
+			led.Data = append(led.Data, CanonicalName(fitting[0])+".")
+		case len(fitting) == 0:
+			led.Data = append(led.Data, all[0]) // which is refused by name
+		default:
+			led.Data = append(led.Data, fitting...)
 		}
-		led.Data[i] = target
 	}
 	return led.Canonical()
+}
+
+// typeOf is the type of the record sets that can hold an address.
+func typeOf(address string) string {
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case err != nil:
+		return "CNAME"
+	case ip.Unmap().Is4():
+		return "A"
+	default:
+		return "AAAA"
+	}
 }
 
 // canonicalAddress returns an IP address or a host name in one spelling.

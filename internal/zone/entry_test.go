@@ -53,7 +53,7 @@ func TestNextMovesAllSetsOfANameTogether(t *testing.T) {
 		set(t, "pay.example.test", "AAAA", 5, "2001:db8::1"),
 		set(t, "pay.example.test", "TXT", 5, "stays"),
 	}
-	want, err := Want(before, AddressMap{"192.0.2.1": "198.51.100.1", "2001:db8::1": "2001:db8:2::1"})
+	want, err := Want(before, AddressMap{"192.0.2.1": {"198.51.100.1"}, "2001:db8::1": {"2001:db8:2::1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +145,9 @@ func TestWant(t *testing.T) {
 		set(t, "a.example.test", "MX", 60, "10 mx.example.test."),
 	}
 	got, err := Want(before, AddressMap{
-		"192.0.2.1":         "198.51.100.1",
-		"192.0.2.2":         "198.51.100.1", // two entries become one
-		"lb.Source.example": "LB.Target.example",
+		"192.0.2.1":         {"198.51.100.1"},
+		"192.0.2.2":         {"198.51.100.1"}, // two entries become one
+		"lb.Source.example": {"LB.Target.example"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,10 +169,10 @@ func TestWantGuessesNothing(t *testing.T) {
 		set(t, "d.example.test", "A", 60, "192.0.2.4"),
 	}
 	got, err := Want(before, AddressMap{
-		"192.0.2.1":         "198.51.100.1",
-		"192.0.2.3":         "lb.target.example",
-		"192.0.2.4":         "", // not known yet
-		"lb.source.example": "198.51.100.2",
+		"192.0.2.1":         {"198.51.100.1"},
+		"192.0.2.3":         {"lb.target.example"},
+		"192.0.2.4":         nil, // not known yet
+		"lb.source.example": {"198.51.100.2"},
 	})
 	if err == nil || got != nil {
 		t.Fatalf("got %v, %v; want an error", got, err)
@@ -375,5 +375,30 @@ func BenchmarkNext(b *testing.B) {
 	before, want := estate(b, 1600)
 	for b.Loop() {
 		Next(before, want, before, 25)
+	}
+}
+
+func TestWantLeadsToEveryAddressOfAnEntry(t *testing.T) {
+	both := []string{"198.51.100.2", "2001:db8:2::1", "198.51.100.1"}
+	before := []RecordSet{
+		set(t, "a.example.test", "A", 60, "192.0.2.1", "192.0.2.2"),
+		set(t, "a.example.test", "AAAA", 60, "2001:db8::1"),
+		set(t, "b.example.test", "A", 60, "192.0.2.2"),
+	}
+	got, err := Want(before, AddressMap{"192.0.2.1": both, "192.0.2.2": both, "2001:db8::1": both})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []RecordSet{
+		set(t, "a.example.test", "A", 60, "198.51.100.1", "198.51.100.2"),
+		set(t, "a.example.test", "AAAA", 60, "2001:db8:2::1"),
+		set(t, "b.example.test", "A", 60, "198.51.100.1", "198.51.100.2"),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	// The source is entered by IPv6 too, the target is not: that is not left out.
+	if got, err := Want(before[1:2], AddressMap{"2001:db8::1": {"198.51.100.1"}}); err == nil {
+		t.Errorf("got %v, want an error", got)
 	}
 }
