@@ -104,6 +104,13 @@ type MigrationSpec struct {
 	// +listMapKey=workload
 	Decisions []Decision `json:"decisions,omitempty"`
 
+	// Rules say how objects are mirrored that the built-in rules Hold, or copy
+	// otherwise than wanted; the first that matches counts.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=200
+	Rules []MirrorRule `json:"rules,omitempty"`
+
 	// Waivers let a gate pass by name; one for fuse lets the mirror delete more at
 	// once than it believes.
 	// +optional

@@ -39,7 +39,11 @@ func runDiff(ctx context.Context, o cli.DiffOptions) ([]view.Difference, error) 
 // differences compares from the side that teams write to.
 func differences(ctx context.Context, source, target mirror.Side, s migration.Subject) ([]view.Difference, error) {
 	writer := s.Migration.Status.Writer
-	found, err := mirror.New(mirrorOf(source, target, s, writer)).Differences(ctx)
+	config, err := mirrorOf(source, target, s, writer)
+	if err != nil {
+		return nil, err
+	}
+	found, err := mirror.New(config).Differences(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type pair struct {
 	// deafen ends the mirror's feeds.
 	deafen context.CancelFunc
 	writer v1.Side
+	rules  []v1.MirrorRule
 	bridge *bridge.Bridge
 
 	mu sync.Mutex
@@ -106,7 +108,11 @@ func (f *follower) Remove(ctx context.Context, s migration.Subject) ([]mirror.Le
 	defer p.turn.Unlock()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	return f.newMirror(ctx, p, s, v1.Source).Undo(ctx)
+	m, err := f.newMirror(ctx, p, s, v1.Source)
+	if err != nil {
+		return nil, false, err
+	}
+	return m.Undo(ctx)
 }
 
 // pair returns the loops of a migration, started if they do not run, and anew if
@@ -190,11 +196,16 @@ func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) 
 		return report, 0, false, nil // it changed while somebody else had the turn
 	}
 	writer := want.Writer
-	if p.mirror == nil || p.writer != writer {
+	subject := p.seen()
+	if rules := subject.Migration.Spec.Rules; p.mirror == nil || p.writer != writer || !reflect.DeepEqual(p.rules, rules) {
 		p.forget()
-		var feeding context.Context
-		feeding, p.deafen = context.WithCancel(f.connections.ctx)
-		p.mirror, p.writer = f.newMirror(feeding, p, p.seen(), writer), writer
+		feeding, deafen := context.WithCancel(f.connections.ctx)
+		m, err := f.newMirror(feeding, p, subject, writer)
+		if err != nil {
+			deafen()
+			return report, 0, false, err
+		}
+		p.mirror, p.deafen, p.writer, p.rules = m, deafen, writer, rules
 	}
 	if report, err = p.mirror.Sync(ctx); err != nil {
 		return report, 0, false, err
@@ -279,28 +290,37 @@ func (p *pair) fuseWaived() bool {
 
 // newMirror is the mirror from the writer's side to the other. Its feeds live as
 // long as ctx.
-func (f *follower) newMirror(ctx context.Context, p *pair, s migration.Subject, writer v1.Side) *mirror.Mirror {
+func (f *follower) newMirror(ctx context.Context, p *pair, s migration.Subject, writer v1.Side) (*mirror.Mirror, error) {
 	side := func(c *connection) mirror.Side {
 		return mirror.Side{API: c.cluster, Feed: mirror.Watches(ctx, c.cluster, clock.RealClock{}, p.hear), Kinds: c.cluster.Kinds}
 	}
-	c := mirrorOf(side(p.source), side(p.target), s, writer)
+	c, err := mirrorOf(side(p.source), side(p.target), s, writer)
+	if err != nil {
+		return nil, err
+	}
 	c.Workers, c.FuseWaived = f.workers, p.fuseWaived
-	return mirror.New(c)
+	return mirror.New(c), nil
 }
 
-// mirrorOf says what the mirror of a migration copies, and from where to where.
-func mirrorOf(source, target mirror.Side, s migration.Subject, writer v1.Side) mirror.Config {
+// mirrorOf says what the mirror of a migration copies, and from where to where. An
+// error is about the migration's rules.
+func mirrorOf(source, target mirror.Side, s migration.Subject, writer v1.Side) (mirror.Config, error) {
+	choices, err := mirror.Choices(s.Migration.Spec.Rules)
+	if err != nil {
+		return mirror.Config{}, err
+	}
 	toTarget, toSource := record(s, copiesInTarget), record(s, copiesInSource)
 	c := mirror.Config{
 		From: source, To: target, Record: toTarget, Back: &toSource,
 		Namespaces: s.In, App: func(_ string, labels map[string]string) string { return plan.LabelledApp(labels) },
-		Clock: clock.RealClock{},
+		Decided: mirror.Decided{Choices: choices, Turned: writer == v1.Target},
+		Clock:   clock.RealClock{},
 	}
 	if writer == v1.Target {
 		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
 		c.Since = s.Since()
 	}
-	return c
+	return c, nil
 }
 
 // record is the part of the ledger with the entries of one side.

@@ -247,7 +247,10 @@ func copyOver(t *testing.T, configs map[string]*rest.Config, s migration.Subject
 		t.Cleanup(c.Close)
 		return mirror.Side{API: c.Unfenced(), Kinds: c.Kinds, Feed: mirror.Watches(t.Context(), c, clock.RealClock{}, func() {})}
 	}
-	config := mirrorOf(side(s.Migration.Spec.Source), side(s.Migration.Spec.Target), s, v1.Source)
+	config, err := mirrorOf(side(s.Migration.Spec.Source), side(s.Migration.Spec.Target), s, v1.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
 	config.Workers = 4
 	m := mirror.New(config)
 	for deadline := time.Now().Add(time.Minute); ; {

@@ -246,7 +246,7 @@ func (w *world) everything(c *memory.Cluster) []unstructured.Unstructured {
 	w.t.Helper()
 	var all []unstructured.Unstructured
 	for _, kind := range must(c.Kinds(w.t.Context())) {
-		if ruleFor(nil, kind.GroupKind()).Never != "" {
+		if builtIn(kind.GroupKind()).Never != "" {
 			continue
 		}
 		list := &unstructured.UnstructuredList{}
@@ -392,7 +392,7 @@ func TestKindsThatActWaitForARule(t *testing.T) {
 	if got := reasons(report); !slices.Equal(got, []string{"DecisionNeeded DaemonSet agent"}) || !report.Level() {
 		t.Errorf("held: %v, level %v", got, report.Level())
 	}
-	w.config.Rules = []Rule{{Group: "apps", Kind: "DaemonSet", Rank: Workloads}}
+	w.config.Choices = []Choice{{Group: "apps", Kind: "DaemonSet", Mode: v1.Inert}}
 	w.restart()
 	if report = w.follow(); len(report.Held) > 0 || absent(t, w.to, &appsv1.DaemonSet{}, "team-0", "agent") {
 		t.Errorf("with a rule: %+v", report)
@@ -421,7 +421,7 @@ func TestCustomResourcesWaitForTheirDefinitionAndARule(t *testing.T) {
 	if got := reasons(report); !slices.Equal(got, []string{"DecisionNeeded Widget one"}) {
 		t.Errorf("held: %v", got)
 	}
-	w.config.Rules = []Rule{{Group: "example.com", Kind: "Widget", Rank: Customs}}
+	w.config.Choices = []Choice{{Group: "example.com", Kind: "Widget", Mode: v1.Inert}}
 	w.restart()
 	if report = w.follow(); !report.Level() || len(report.Held) > 0 {
 		t.Fatalf("with a rule: %+v", report)

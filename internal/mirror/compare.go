@@ -29,8 +29,8 @@ func (d Difference) String() string {
 
 // Options say what Compare compares.
 type Options struct {
-	// Rules come before BuiltIn.
-	Rules []Rule
+	// Decided is what people have decided about single objects.
+	Decided
 	// Strict compares the fields of the engine as well.
 	Strict bool
 }
@@ -62,7 +62,7 @@ func Compare(a, b []unstructured.Unstructured, opts Options) []Difference {
 }
 
 func (o Options) rule(obj *unstructured.Unstructured) Rule {
-	rule := ruleFor(o.Rules, obj.GroupVersionKind().GroupKind())
+	rule := o.ruleFor(obj.GroupVersionKind().GroupKind())
 	if o.Strict {
 		rule.Engine = nil
 	}
@@ -94,7 +94,7 @@ func (m *Mirror) Differences(ctx context.Context) ([]Difference, error) {
 	}
 	var found []Difference
 	for _, f := range m.order {
-		if f.rule.Acts != "" {
+		if f.rule.idle() {
 			continue
 		}
 		if reason, text := f.stopped(); reason != "" {
@@ -117,11 +117,11 @@ func (m *Mirror) Differences(ctx context.Context) ([]Difference, error) {
 // differences compares one kind. Objects are dropped as soon as their digests are
 // known, and read again where they have to be shown.
 func (m *Mirror) differences(ctx context.Context, f *following) ([]Difference, error) {
-	there, err := m.looks(ctx, f, m.To)
+	there, err := m.looks(ctx, f, m.To, asItIs)
 	if err != nil {
 		return nil, err
 	}
-	origins, err := m.looks(ctx, f, m.From)
+	origins, err := m.looks(ctx, f, m.From, f.rule.patched)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +157,13 @@ func (m *Mirror) entry(f *following, name types.NamespacedName) Entry {
 	return Entry{}
 }
 
+// A form is what an object is compared as.
+type form func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
+
+func asItIs(obj *unstructured.Unstructured) (*unstructured.Unstructured, error) { return obj, nil }
+
 // looks lists one side of a kind.
-func (m *Mirror) looks(ctx context.Context, f *following, side Side) (map[types.NamespacedName]look, error) {
+func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (map[types.NamespacedName]look, error) {
 	out := map[types.NamespacedName]look{}
 	_, err := list(ctx, side.API, f.kind, "", func(obj client.Object, _ bool) error {
 		name := client.ObjectKeyFromObject(obj)
@@ -167,6 +172,9 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side) (map[types.
 		}
 		fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
 		if err != nil || f.rule.excepted(fields) != "" || f.rule.acts(fields) != "" {
+			return err
+		}
+		if fields, err = as(fields); err != nil {
 			return err
 		}
 		out[name] = look{uid: obj.GetUID(), digest: f.rule.digest(fields), born: obj.GetCreationTimestamp().Time}
@@ -179,11 +187,15 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side) (map[types.
 func (m *Mirror) show(ctx context.Context, f *following, name types.NamespacedName) (Difference, error) {
 	d := Difference{Object: f.object(name)}
 	var sides [2]*unstructured.Unstructured
+	forms := []form{f.rule.patched, asItIs}
 	for i, side := range []Side{m.From, m.To} {
 		obj := &unstructured.Unstructured{}
 		obj.SetGroupVersionKind(f.kind.GroupVersionKind)
 		if err := side.API.Get(ctx, name, obj); err != nil {
 			return d, err
+		}
+		if patched, err := forms[i](obj); err == nil {
+			obj = patched
 		}
 		sides[i] = f.rule.normal(obj)
 	}

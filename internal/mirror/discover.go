@@ -56,7 +56,7 @@ func (m *Mirror) movable(kind cluster.Kind) bool {
 			return false
 		}
 	}
-	rule := ruleFor(m.Rules, kind.GroupKind())
+	rule := m.ruleFor(kind.GroupKind())
 	return rule.Never == ""
 }
 
@@ -66,6 +66,7 @@ func (f *following) serve(from, to cluster.Kind, served bool) {
 	f.kind, f.served, f.lost = from, served, false
 	if served {
 		f.kind.Version = to.Version
+		f.rule.inline = !to.Status
 	}
 }
 
@@ -78,7 +79,7 @@ func (f *following) stopped() (v1.Reason, string) {
 		return v1.Fused, fmt.Sprintf("the writer's side went back in time, from resourceVersion %s: was it restored from a backup?", f.from.version)
 	case f.to.behind >= patience:
 		return v1.Fused, fmt.Sprintf("the side that follows went back in time, from resourceVersion %s: was it restored from a backup?", f.to.version)
-	case !f.lost && !f.served && f.rule.Acts == "":
+	case !f.lost && !f.served && !f.rule.idle():
 		return v1.ObjectHeld, "the side that follows does not serve this kind"
 	}
 	return "", ""

@@ -214,7 +214,7 @@ func TestDocumentedFieldsAreLeftToEachSide(t *testing.T) {
 		if !ok {
 			continue // it has a test of its own in package object
 		}
-		rule := ruleFor(nil, obj.GroupVersionKind().GroupKind())
+		rule := builtIn(obj.GroupVersionKind().GroupKind())
 		with := rule.normal(obj)
 		unstructured.RemoveNestedField(obj.Object, parent...)
 		if diff := object.Diff(rule.normal(obj), with); len(diff) > 0 {

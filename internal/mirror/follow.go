@@ -53,6 +53,10 @@ type twin struct {
 	entry    Entry
 	app      string
 	wanted   bool // it has an origin that the mirror copies
+	// observed is true if the copy's controller has to see first what is there.
+	observed bool
+	// misfit says why the rule's patch can't be applied.
+	misfit string
 	// except says why the object is not mirrored, acts why it needs a rule first.
 	except, acts string
 	// Rounds of the hearings in which it was last told of.
@@ -79,7 +83,7 @@ func (m *Mirror) kind(group, kind string) *following {
 	if f == nil {
 		gvk := schema.GroupVersionKind{Group: group, Kind: kind}
 		f = &following{
-			kind: cluster.Kind{GroupVersionKind: gvk}, rule: ruleFor(m.Rules, gvk.GroupKind()),
+			kind: cluster.Kind{GroupVersionKind: gvk}, rule: m.ruleFor(gvk.GroupKind()),
 			twins: map[types.NamespacedName]*twin{}, open: map[types.NamespacedName]struct{}{},
 		}
 		m.kinds[key] = f
@@ -124,7 +128,7 @@ func (m *Mirror) mirrored(f *following, name types.NamespacedName) bool {
 // nothing is created that is there.
 func (p *pass) hear(ctx context.Context, f *following) error {
 	m := p.m
-	if f.rule.Acts == "" {
+	if !f.rule.idle() {
 		told, err := m.To.Feed.Hear(ctx, f.kind, f.to.version, func(obj client.Object, gone bool) error { return m.sawTo(f, obj, gone) })
 		if err != nil {
 			return fmt.Errorf("on the side that follows: %w", err)
@@ -202,6 +206,7 @@ func (f *following) lookTo(obj *unstructured.Unstructured) look {
 	return look{
 		uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: f.rule.digest(obj),
 		leaving: obj.GetDeletionTimestamp() != nil,
+		unready: f.rule.observed(obj) && !saysReady(obj),
 		bare:    slices.Contains(f.rule.Furnished, obj.GetName()) && f.rule.bare(obj),
 	}
 }
@@ -224,11 +229,17 @@ func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
 
 // see notes the origin as it is.
 func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) error {
-	t.except, t.acts = f.rule.excepted(obj), f.rule.acts(obj)
+	t.except, t.acts, t.misfit = f.rule.excepted(obj), f.rule.acts(obj), ""
 	seen := look{uid: obj.GetUID(), version: obj.GetResourceVersion()}
 	if t.except != "" || t.acts != "" {
 		m.setFrom(f, t, seen, nil)
 		return nil
+	}
+	t.observed = f.rule.observed(obj)
+	if patched, err := f.rule.patched(obj); err != nil {
+		t.misfit = err.Error()
+	} else {
+		obj = patched
 	}
 	owners, err := f.rule.ownership(obj)
 	if err != nil {
@@ -238,6 +249,9 @@ func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) erro
 	seen.leaving, seen.born = obj.GetDeletionTimestamp() != nil, obj.GetCreationTimestamp().Time
 	if f.rule.Carried != "" {
 		seen.carried, _, _ = unstructured.NestedString(obj.Object, "status", f.rule.Carried)
+	}
+	if status := f.rule.status(obj); status != nil && !f.rule.inline {
+		seen.carried = statusDigest(status)
 	}
 	t.app = m.App(obj.GetNamespace(), obj.GetLabels())
 	m.setFrom(f, t, seen, obj)
@@ -304,6 +318,12 @@ func (m *Mirror) judge(f *following, t *twin) {
 		t.fate, t.why = wait, "not everything was seen yet"
 	default:
 		t.fate, t.why = decide(m.facts(f, t))
+	}
+	switch {
+	case t.misfit != "" && t.from.there():
+		t.fate, t.why = hold, t.misfit
+	case t.fate == level && t.observed && t.to.unready:
+		t.fate, t.why = wait, "its controller on the side that follows does not say Ready yet"
 	}
 	wanted := t.from.there() && t.except == "" && t.acts == ""
 	f.wanted += count(wanted) - count(t.wanted)

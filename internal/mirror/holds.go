@@ -65,7 +65,7 @@ func (m *Mirror) survey(ctx context.Context) (map[string]string, error) {
 
 // find adds to found the objects of a kind that the mirror did not make.
 func (m *Mirror) find(ctx context.Context, kind cluster.Kind, found map[string]string) error {
-	rule := ruleFor(m.Rules, kind.GroupKind())
+	rule := m.ruleFor(kind.GroupKind())
 	if rule.Incidental {
 		return nil
 	}

@@ -63,8 +63,8 @@ type Config struct {
 	// is older there and in neither record was there before the estate was, and is not
 	// copied.
 	Since time.Time
-	// Rules come before BuiltIn.
-	Rules []Rule
+	// Decided is what people have decided about single objects.
+	Decided
 	// Namespaces tells which namespaces belong to the estate.
 	Namespaces func(name string) bool
 	// App names the app of an object by its labels; see Lag. Nil means that Lag only
@@ -223,7 +223,7 @@ type pass struct {
 // list does not keep the others from being followed.
 func (p *pass) follow(ctx context.Context) error {
 	for _, f := range slices.Clone(p.m.order) {
-		if f.lost || !f.served && f.rule.Acts == "" {
+		if f.lost || !f.served && !f.rule.idle() {
 			continue
 		}
 		err := p.hear(ctx, f)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/object"
 )
@@ -24,7 +25,7 @@ type Rule struct {
 	// Never says why no object of the kind is mirrored; empty if they are.
 	Never string
 	// Acts says what a new object of the kind does by itself. If it is not empty,
-	// the kind's objects are Held until Config.Rules has a rule without it.
+	// the kind's objects are Held unless a Choice of the migration matches.
 	Acts string
 	// ActsIf lists what makes single objects of the kind act: they are Held as well.
 	ActsIf []ActsIf
@@ -48,6 +49,13 @@ type Rule struct {
 	// Carried names a field of the status that is written to the copy before anyone
 	// may need it.
 	Carried string
+
+	// choices are what people have decided about objects of the kind.
+	choices []Choice
+	// turned is true on the way from the target to the source.
+	turned bool
+	// inline is true if the kind has no status subresource.
+	inline bool
 }
 
 // An ActsIf tells objects that do something by themselves.
@@ -253,11 +261,25 @@ func annotations(why string, keys ...string) []Own {
 
 const customResource = "what its controller does with it is not known"
 
-// ruleFor finds the rule of a kind: the first that matches in the migration's own
-// rules, then in BuiltIn; the one for the whole group after those for a kind.
-func ruleFor(own []Rule, kind schema.GroupKind) Rule {
+// ruleFor finds the rule of a kind, with what people have decided about its objects.
+func (d Decided) ruleFor(kind schema.GroupKind) Rule {
+	rule := builtIn(kind)
+	rule.turned = d.Turned
+	if rule.Never == "" {
+		for _, c := range d.Choices {
+			if c.Group == kind.Group && (c.Kind == kind.Kind || c.Kind == "*") {
+				rule.choices = append(rule.choices, c)
+			}
+		}
+	}
+	return rule
+}
+
+// builtIn finds the built-in rule of a kind: the one for the whole group after those
+// for a kind.
+func builtIn(kind schema.GroupKind) Rule {
 	for _, name := range []string{kind.Kind, "*"} {
-		for _, rule := range slices.Concat(own, BuiltIn) {
+		for _, rule := range BuiltIn {
 			if rule.Group == kind.Group && rule.Kind == name {
 				return rule
 			}
@@ -270,6 +292,9 @@ func ruleFor(own []Rule, kind schema.GroupKind) Rule {
 	return rule
 }
 
+// idle is true if no object of the kind is copied.
+func (r *Rule) idle() bool { return r.Acts != "" && len(r.choices) == 0 }
+
 // excepted says why obj is not mirrored; empty if it is.
 func (r *Rule) excepted(obj *unstructured.Unstructured) string {
 	for _, e := range r.Except {
@@ -277,11 +302,17 @@ func (r *Rule) excepted(obj *unstructured.Unstructured) string {
 			return e.Why
 		}
 	}
+	if c := r.choice(obj); c != nil && c.Mode == v1.Exclude {
+		return "a rule of the migration excludes it"
+	}
 	return ""
 }
 
 // acts says what obj would do by itself; empty if nothing.
 func (r *Rule) acts(obj *unstructured.Unstructured) string {
+	if r.choice(obj) != nil {
+		return ""
+	}
 	for _, a := range r.ActsIf {
 		if value, _, _ := unstructured.NestedString(obj.Object, a.Field...); value == a.Value {
 			return a.Why

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/controltest"
 )
@@ -250,7 +251,7 @@ func thereAndBack(t *testing.T, s *servers) {
 	for _, text := range strings.Split(string(data), "\n---\n") {
 		s.create("helm", text)
 	}
-	s.config.Rules = []Rule{{Group: "example.com", Kind: "Widget", Rank: Customs}}
+	s.config.Choices = []Choice{{Group: "example.com", Kind: "Widget", Mode: v1.Inert}}
 	s.restart()
 	report := s.follow()
 	if !report.Level() {
@@ -263,7 +264,7 @@ func thereAndBack(t *testing.T, s *servers) {
 	}
 	kinds := must(s.to.Kinds(t.Context()))
 	a, b := everythingOf(t, s.from, kinds), everythingOf(t, s.to, kinds)
-	for _, d := range Compare(a, b, Options{Rules: s.config.Rules}) {
+	for _, d := range Compare(a, b, Options{Decided: s.config.Decided}) {
 		t.Errorf("%s", d)
 	}
 	seen := map[string]bool{}
@@ -271,8 +272,8 @@ func thereAndBack(t *testing.T, s *servers) {
 		seen[obj.GetKind()] = true
 	}
 	for _, kind := range kinds {
-		rule := ruleFor(s.config.Rules, kind.GroupKind())
-		if s.mirror.movable(kind) && rule.Acts == "" && !seen[kind.Kind] {
+		rule := s.config.ruleFor(kind.GroupKind())
+		if s.mirror.movable(kind) && !rule.idle() && !seen[kind.Kind] {
 			t.Errorf("there is no object of the kind %s to prove that it is copied", kind.Kind)
 		}
 	}
@@ -289,7 +290,7 @@ func thereAndBack(t *testing.T, s *servers) {
 	if report = s.follow(); !report.Level() || len(report.Held) > 0 {
 		t.Errorf("turned: %+v", report)
 	}
-	for _, d := range Compare(a, everythingOf(t, s.from, kinds), Options{Rules: s.config.Rules, Strict: true}) {
+	for _, d := range Compare(a, everythingOf(t, s.from, kinds), Options{Decided: s.config.Decided, Strict: true}) {
 		t.Errorf("after turning: %s", d)
 	}
 	s.mirror = m
@@ -300,7 +301,7 @@ func everythingOf(t *testing.T, c *cluster.Cluster, kinds []cluster.Kind) []unst
 	t.Helper()
 	var all []unstructured.Unstructured
 	for _, kind := range kinds {
-		rule := ruleFor(nil, kind.GroupKind())
+		rule := builtIn(kind.GroupKind())
 		if rule.Never != "" || !slices.Contains(kind.Verbs, "list") {
 			continue
 		}

@@ -26,8 +26,11 @@ func fieldsOf(kind schema.GroupVersionKind, obj client.Object) (*unstructured.Un
 // normal is the form in which the two sides are compared: what is the team's, and
 // nothing that the rule leaves to either cluster or to the engine.
 func (r *Rule) normal(obj *unstructured.Unstructured) *unstructured.Unstructured {
-	out := object.Canonical(obj, r.ignored(obj)...)
+	out := object.Canonical(leaveOut(obj, r.eithers(obj)), r.ignored(obj)...)
 	dropEmpty(out, "metadata", "annotations")
+	if status := r.status(obj); status != nil && r.inline {
+		out.Object["status"] = status
+	}
 	return out
 }
 
@@ -38,11 +41,17 @@ func (r *Rule) digest(obj *unstructured.Unstructured) string {
 }
 
 // birth is what the mirror creates for src: what is the team's, the engine's fields
-// at their first value, and no finalizer (nobody may be there to remove it).
+// at their first value, and no finalizer that nobody may be there to remove.
 // ownerReferences still carry the UIDs of src's cluster.
 func (r *Rule) birth(src *unstructured.Unstructured) *unstructured.Unstructured {
 	out := object.Portable(src)
 	unstructured.RemoveNestedField(out.Object, "metadata", "finalizers")
+	if kept := r.finalizers(src); len(kept) > 0 {
+		out.SetFinalizers(kept)
+	}
+	if status := r.status(src); status != nil && r.inline {
+		out.Object["status"] = status
+	}
 	for _, field := range r.own(src) {
 		unstructured.RemoveNestedField(out.Object, field...)
 	}
@@ -70,6 +79,7 @@ func (r *Rule) change(src, live *unstructured.Unstructured) *unstructured.Unstru
 	for _, field := range r.own(src) {
 		keep(out, live, field)
 	}
+	keepPlaces(out, live, r.eithers(src))
 	keep(out, live, object.Field{"metadata", "finalizers"})
 	unstructured.RemoveNestedField(out.Object, "metadata", "managedFields")
 	return out

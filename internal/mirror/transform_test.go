@@ -31,7 +31,7 @@ func mirroredKinds() []schema.GroupVersionKind {
 		if err != nil || kind.Version == runtime.APIVersionInternal || kind.Group == "crossfade.dev" {
 			continue
 		}
-		if _, isObject := made.(client.Object); isObject && ruleFor(nil, kind.GroupKind()).Never == "" {
+		if _, isObject := made.(client.Object); isObject && builtIn(kind.GroupKind()).Never == "" {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -75,7 +75,7 @@ func TestTransform(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-		rule := ruleFor(nil, kind.GroupKind())
+		rule := builtIn(kind.GroupKind())
 		src, live := random(t, kind, "src"), random(t, kind, "live")
 		given, givenLive := src.DeepCopy(), live.DeepCopy()
 
@@ -175,7 +175,7 @@ func TestRules(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			rule := ruleFor(nil, test.obj.GroupVersionKind().GroupKind())
+			rule := builtIn(test.obj.GroupVersionKind().GroupKind())
 			if got := rule.excepted(test.obj); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 				t.Errorf("excepted because %q, want %q", got, test.want)
 			}
@@ -203,7 +203,7 @@ func TestRuleForKinds(t *testing.T) {
 		{"resource.k8s.io", "DeviceClass", false, false, Customs},
 	}
 	for _, test := range tests {
-		rule := ruleFor(nil, schema.GroupKind{Group: test.group, Kind: test.kind})
+		rule := builtIn(schema.GroupKind{Group: test.group, Kind: test.kind})
 		if (rule.Never != "") != test.never || (rule.Acts != "") != test.acts || !test.never && rule.Rank != test.rank {
 			t.Errorf("%s.%s: %+v", test.kind, test.group, rule)
 		}
@@ -216,7 +216,7 @@ func TestLoadBalancerDoesNotTakeTheAddressOfTheOtherSide(t *testing.T) {
 			ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, ports: [{port: 80, nodePort: 31000}]}}`)
 	want := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {team: shop}},
 		spec: {type: LoadBalancer, ports: [{port: 80}]}}`)
-	rule := ruleFor(nil, src.GroupVersionKind().GroupKind())
+	rule := builtIn(src.GroupVersionKind().GroupKind())
 	if diff := object.Diff(want, rule.birth(src)); len(diff) > 0 {
 		t.Errorf("%v", diff)
 	}
@@ -235,7 +235,7 @@ func TestDeclaredNodePortsAreKept(t *testing.T) {
 		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP, nodePort: 30081}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
 	want := manifest(t, `{apiVersion: v1, kind: Service, metadata: {name: web},
 		spec: {healthCheckNodePort: 31000, ports: [{port: 80, protocol: UDP}, {port: 80, protocol: TCP, nodePort: 30080}]}}`)
-	rule := ruleFor(nil, src.GroupVersionKind().GroupKind())
+	rule := builtIn(src.GroupVersionKind().GroupKind())
 	if diff := object.Diff(want, rule.birth(src)); len(diff) > 0 {
 		t.Errorf("%v", diff)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -96,8 +97,34 @@ func (m *Mirror) undoTwins(ctx context.Context, f *following) (left []Left, done
 		return left, false, err
 	}
 	return left, done, m.each(ctx, going, func(ctx context.Context, t *twin) error {
+		if freed, err := m.free(ctx, f, t); err != nil || !freed {
+			return m.failed(t, err)
+		}
 		return m.failed(t, m.delete(ctx, f, t))
 	})
+}
+
+// free takes off the finalizers that the copy has from its origin, so that no
+// controller cleans up what the origin still needs. It returns false if the copy has
+// changed.
+func (m *Mirror) free(ctx context.Context, f *following, t *twin) (bool, error) {
+	if !slices.ContainsFunc(f.rule.choices, func(c Choice) bool { return len(c.Finalizers) > 0 }) {
+		return true, nil
+	}
+	live, same, err := m.live(ctx, f, t)
+	if err != nil || !same {
+		return false, err
+	}
+	borrowed := f.rule.finalizers(live)
+	if len(borrowed) == 0 {
+		return true, nil
+	}
+	live.SetFinalizers(slices.DeleteFunc(live.GetFinalizers(), func(name string) bool { return slices.Contains(borrowed, name) }))
+	if err := m.To.API.Update(ctx, live, client.FieldOwner(cluster.FieldManager)); err != nil {
+		return false, fmt.Errorf("take off its finalizers: %w", err)
+	}
+	t.to = f.lookTo(live)
+	return true, nil
 }
 
 // recordedTwins lists the twins that the ledger knows, by name.
@@ -136,6 +163,9 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 	case e.UID != "" && t.to.digest != e.Got && t.to.digest != e.Next:
 		return "somebody changed it since", true, nil
 	}
+	if f.rule.Rank == Definitions && m.defines(t.name.Name) {
+		return "", false, nil // its objects go first: without it nobody could tell that they are gone
+	}
 	holds, err := m.holds(ctx, f, t)
 	if err != nil {
 		return "", false, m.failed(t, err)
@@ -148,6 +178,13 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 		m.note(f, t)
 	}
 	return "", false, nil
+}
+
+// defines is true while the ledger has copies of what a definition of custom resources
+// defines, by its name.
+func (m *Mirror) defines(name string) bool {
+	_, group, _ := strings.Cut(name, ".")
+	return slices.ContainsFunc(m.order, func(f *following) bool { return f.kind.Group == group && f.recorded() })
 }
 
 // bareAgain makes an object that clusters make by themselves what it was before the

@@ -14,6 +14,7 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/object"
 )
 
 // write does what is due: it reads the origins that are not at hand, notes in the
@@ -111,7 +112,7 @@ func (m *Mirror) mapped(t *twin) bool {
 // copyOf finds the UID of the copy of an owner, given the owner's own UID.
 func (m *Mirror) copyOf(owner Object, uid types.UID) (types.UID, bool) {
 	f := m.kinds[owner.groupKind()]
-	if f == nil || f.rule.Acts != "" {
+	if f == nil || f.rule.idle() {
 		return "", false
 	}
 	for _, namespace := range []string{owner.Namespace, ""} {
@@ -285,7 +286,13 @@ func (m *Mirror) signed(ctx context.Context, f *following, t *twin, obj *unstruc
 // carry writes the carried field of the status. Where the copy is at work itself,
 // the engine has handed it over, and its status is its own.
 func (m *Mirror) carry(ctx context.Context, f *following, t *twin, obj *unstructured.Unstructured) error {
-	if t.from.carried == "" || t.from.carried == t.entry.Carried || !f.rule.asleep(obj) {
+	if t.from.carried == "" || t.from.carried == t.entry.Carried {
+		return nil
+	}
+	if f.rule.Carried == "" {
+		return m.carryStatus(ctx, f, t, obj)
+	}
+	if !f.rule.asleep(obj) {
 		return nil
 	}
 	have, _, _ := unstructured.NestedString(obj.Object, "status", f.rule.Carried)
@@ -312,6 +319,24 @@ func (m *Mirror) carry(ctx context.Context, f *following, t *twin, obj *unstruct
 		return fmt.Errorf("write status.%s: %w", f.rule.Carried, err)
 	}
 	return nil
+}
+
+// carryStatus makes the whole status of the copy that of its origin.
+func (m *Mirror) carryStatus(ctx context.Context, f *following, t *twin, obj *unstructured.Unstructured) error {
+	status := f.rule.status(t.body)
+	if have, _, _ := unstructured.NestedMap(obj.Object, "status"); statusDigest(have) == statusDigest(status) {
+		return nil
+	}
+	obj.Object["status"] = status
+	if err := m.To.API.Status().Update(ctx, obj, client.FieldOwner(cluster.FieldManager)); err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	return nil
+}
+
+// statusDigest stands for a status.
+func statusDigest(status map[string]any) string {
+	return object.Digest(&unstructured.Unstructured{Object: status})[:32]
 }
 
 // asleep is true while the engine's fields of obj are as they are at birth.
