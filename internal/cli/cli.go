@@ -30,6 +30,8 @@ type Env struct {
 	Width func() int
 	// Now tells the time.
 	Now func() time.Time
+	// Dir is where relative paths of folders begin; empty means where the process is.
+	Dir string
 	// Version is the version of the program.
 	Version string
 	// Connect reaches the hub; nil means as kubectl would.

@@ -218,7 +218,7 @@ func TestDocsAreFresh(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 	for _, part := range []string{"reference/cli", "runbooks"} {
-		want, have := folder(t, filepath.Join(dir, part)), folder(t, filepath.Join("../../docs", part))
+		want, have := scratchFolder(t, filepath.Join(dir, part)), scratchFolder(t, filepath.Join("../../docs", part))
 		for name, text := range want {
 			if have[name] != text {
 				t.Errorf("docs/%s/%s is not fresh: run `crossfade gen-docs docs`", part, name)
@@ -246,7 +246,7 @@ func allCommands() Commands {
 	}
 }
 
-func folder(t *testing.T, dir string) map[string]string {
+func scratchFolder(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir(dir)
 	if err != nil {

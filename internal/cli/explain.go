@@ -127,8 +127,13 @@ func (e explained) text() string {
 	return fmt.Sprintf("%s\n\ncause  %s\nfix    %s\nlook   %s\nback   %s\n", head, e.Cause, e.Fix, strings.Join(e.Look, "\n       "), e.Back)
 }
 
-// didYouMean offers the nearest words, as many as are about equally near.
+// didYouMean offers the nearest reasons and gates, or where all are listed.
 func didYouMean(text string, known []string) string {
+	return cmp.Or(meant(text, known), "; crossfade explain lists them")
+}
+
+// meant offers the nearest words, as many as are about equally near.
+func meant(text string, known []string) string {
 	type near struct {
 		word     string
 		distance int
@@ -145,7 +150,7 @@ func didYouMean(text string, known []string) string {
 		}
 	}
 	if len(offered) == 0 {
-		return "; crossfade explain lists them"
+		return ""
 	}
 	return "; did you mean " + either(offered) + "?"
 }

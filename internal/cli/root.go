@@ -13,6 +13,7 @@ const (
 	groupLead   = "lead"
 	groupRescue = "rescue"
 	groupTry    = "try"
+	groupProve  = "prove"
 	groupRun    = "run"
 )
 
@@ -44,6 +45,7 @@ does the rest. "crossfade demo" shows all of it on this machine.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupLead, Title: "Lead a migration:"},
 		&cobra.Group{ID: groupRescue, Title: "In an emergency:"},
+		&cobra.Group{ID: groupProve, Title: "Prove a landing zone:"},
 		&cobra.Group{ID: groupTry, Title: "Try and measure:"},
 		&cobra.Group{ID: groupRun, Title: "Run the engine:"},
 	)
@@ -93,6 +95,7 @@ func (s *session) entries() []entry {
 		{groupLead, c.Diff != nil, s.diff},
 		{groupLead, true, s.retire},
 		{groupRescue, c.LiftFreeze != nil, s.freeze},
+		{groupProve, true, s.landing},
 		{groupTry, c.Demo != nil, s.demo},
 		{groupTry, c.Load != nil, s.load},
 		{groupTry, c.Bench != nil, s.bench},

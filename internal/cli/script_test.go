@@ -117,7 +117,7 @@ func crossfade(argv0 string) func(*testscript.TestScript, bool, []string) {
 			Args: append([]string{argv0}, absolute(ts, args)...), Stdin: strings.NewReader(ts.Getenv("STDIN")),
 			Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv,
 			InTTY: tty("in"), OutTTY: tty("out"), ErrTTY: tty("err"), Width: func() int { return width },
-			Now: func() time.Time { return noon }, Version: "v9.9.9",
+			Now: func() time.Time { return noon }, Version: "v9.9.9", Dir: ts.MkAbs("."),
 			Connect: func(h Hub) (HubClient, error) {
 				if h.Context == "away" {
 					return nil, errors.New("away")

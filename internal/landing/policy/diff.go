@@ -70,16 +70,22 @@ type Change struct {
 
 // String tells the change in one sentence.
 func (c *Change) String() string {
-	what := fmt.Sprintf("%s in %s, %s, ", some(c.Actions, "actions"), some(c.Accounts, "accounts"), some(c.Regions, "regions"))
+	return fmt.Sprintf("%s in %s, %s, %s", some(c.Actions, "actions"), some(c.Accounts, "accounts"), some(c.Regions, "regions"), c.Turn())
+}
+
+// Turn tells what becomes of the calls, without naming them: "will pass; nothing
+// allows it today at Workloads".
+func (c *Change) Turn() string {
+	var what string
 	switch {
 	case c.To.Answer == Denied && c.To.Statement != nil:
-		what += fmt.Sprintf("will be denied by %s at %s", c.To.Statement, c.To.Level)
+		what = fmt.Sprintf("will be denied by %s at %s", c.To.Statement, c.To.Level)
 	case c.To.Answer == Denied:
-		what += "will be denied: nothing will allow it at " + c.To.Level
+		what = "will be denied: nothing will allow it at " + c.To.Level
 	case c.To.Answer == Allowed:
-		what += "will pass"
+		what = "will pass"
 	default:
-		what += "will depend on " + c.To.needs()
+		what = "will depend on " + c.To.needs()
 	}
 	switch {
 	case c.From.Answer == Denied && c.From.Statement != nil:

@@ -1,0 +1,164 @@
+// Package checkout reads a folder of a landing zone as it stands on disk, or as it
+// stood in a revision of Git. It runs the git program, which knows every kind of
+// repository (worktrees, partial clones, alternates) that people keep files in.
+package checkout
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"crossfade.dev/internal/landing/source"
+)
+
+var (
+	// ErrNoRepository says that a folder is in no Git repository.
+	ErrNoRepository = errors.New("it is in no Git repository")
+	// ErrNoRevision says that a repository has no such revision.
+	ErrNoRevision = errors.New("the repository has no such revision")
+	// ErrNoFolder says that a folder is not there in a revision.
+	ErrNoFolder = errors.New("the folder is not there in that revision")
+)
+
+// mostBytes is how much a folder may hold: far more than any landing zone, far less
+// than a home directory that was named by mistake.
+const mostBytes = 256 << 20
+
+// symlink is the mode of a symbolic link in a tree of Git: its content is a path.
+const symlink = "120000"
+
+// wanted reports whether a file can be part of a landing zone: YAML and JSON, and
+// nothing hidden.
+func wanted(name string) bool {
+	return (source.IsYAML(name) || path.Ext(name) == ".json") && !hidden(name)
+}
+
+// hidden reports whether a part of a path, relative to the folder, begins with a
+// dot.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
+}
+
+// Disk returns the YAML and JSON files below dir, in the order of their names, which
+// are their paths below name: what people call the folder.
+func Disk(dir, name string) ([]source.File, error) {
+	var files []source.File
+	var size int64
+	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(dir, at)
+		if err != nil {
+			return err
+		}
+		relative = filepath.ToSlash(relative)
+		switch {
+		case d.IsDir() && relative != "." && hidden(relative):
+			return fs.SkipDir
+		case d.IsDir() || !wanted(relative):
+			return nil
+		}
+		data, err := os.ReadFile(at)
+		if err != nil {
+			return err
+		}
+		if size += int64(len(data)); size > mostBytes {
+			return fmt.Errorf("it holds more than %d MiB of YAML and JSON", mostBytes>>20)
+		}
+		files = append(files, source.File{Name: path.Join(filepath.ToSlash(name), relative), Data: data})
+		return nil
+	})
+	return files, err
+}
+
+// Revision returns the YAML and JSON files below dir as they stood in a revision of
+// the repository that dir is in, named as Disk names them. The error wraps
+// ErrNoRepository, ErrNoRevision or ErrNoFolder where that is what is wrong.
+func Revision(ctx context.Context, dir, name, revision string) ([]source.File, error) {
+	if strings.HasPrefix(revision, "-") {
+		return nil, ErrNoRevision // git would take it for a flag
+	}
+	prefix, err := git(ctx, dir, nil, "rev-parse", "--show-prefix")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoRepository, err)
+	}
+	commit, err := git(ctx, dir, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
+	if err != nil {
+		return nil, ErrNoRevision
+	}
+	tree := strings.TrimSpace(string(commit)) + ":" + strings.TrimSuffix(strings.TrimSpace(string(prefix)), "/")
+	listed, err := git(ctx, dir, nil, "ls-tree", "-r", "-z", "--full-tree", tree)
+	if err != nil {
+		return nil, ErrNoFolder
+	}
+	var names []string
+	var blobs bytes.Buffer
+	for entry := range strings.SplitSeq(string(listed), "\x00") {
+		about, file, ok := strings.Cut(entry, "\t")
+		fields := strings.Fields(about)
+		if !ok || len(fields) != 3 || fields[1] != "blob" || fields[0] == symlink || !wanted(file) {
+			continue
+		}
+		names = append(names, path.Join(filepath.ToSlash(name), file))
+		fmt.Fprintln(&blobs, fields[2])
+	}
+	contents, err := git(ctx, dir, &blobs, "cat-file", "--batch")
+	if err != nil {
+		return nil, err
+	}
+	return unpack(names, contents)
+}
+
+// unpack cuts what `git cat-file --batch` wrote into files: for each a line with its
+// size, its bytes, and a line break.
+func unpack(names []string, contents []byte) ([]source.File, error) {
+	files := make([]source.File, 0, len(names))
+	r := bufio.NewReader(bytes.NewReader(contents))
+	for _, name := range names {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return nil, fmt.Errorf("read %s from git: %w", name, err)
+		}
+		fields := strings.Fields(line)
+		size := -1
+		if len(fields) == 3 {
+			size, err = strconv.Atoi(fields[2])
+		}
+		if err != nil || size < 0 || size > len(contents) {
+			return nil, fmt.Errorf("read %s from git: it says %q", name, strings.TrimSpace(line))
+		}
+		data := make([]byte, size+1)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, fmt.Errorf("read %s from git: %w", name, err)
+		}
+		files = append(files, source.File{Name: name, Data: data[:size]})
+	}
+	return files, nil
+}
+
+// git runs the git program in a folder and returns what it writes.
+func git(ctx context.Context, dir string, in io.Reader, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	cmd.Stdin = in
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if line, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n"); err != nil && line != "" {
+		return nil, errors.New("git says: " + strings.TrimPrefix(line, "fatal: "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run git %s: %w", args[0], err)
+	}
+	return out, nil
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"crossfade.dev/internal/checkout"
+	"crossfade.dev/internal/landing/folder"
+	"crossfade.dev/internal/landing/source"
+	"crossfade.dev/internal/view"
+)
+
+// Forms in which only the proofs of a landing zone are written.
+const (
+	asSARIF    format = "sarif"
+	asMarkdown format = "markdown"
+)
+
+func (s *session) landing() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "landing",
+		Short: "Prove what a landing zone lets happen, before it exists",
+		Long: `Answers questions about accounts, guardrails, addresses, segments, quotas, reviews
+and decisions from a folder of YAML files, without any cloud and before anything is
+changed. What the files do not tell is unknown and is named; it is never a yes.`,
+		Example: `  crossfade landing validate -f examples/landing
+  crossfade landing plan -f examples/landing --from main
+  crossfade landing explain -f examples/landing --account player-prod --action s3:PutObject --region eu-west-1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain())
+	return cmd
+}
+
+// landingFlags are what every command about a landing zone takes.
+type landingFlags struct {
+	folder string
+	format format
+	all    bool
+}
+
+func (f *landingFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.folder, "folder", "f", ".", "Folder with the files of the landing zone")
+	cmd.Flags().BoolVar(&f.all, "all", false, "Show everything, not the worst only")
+	outputFlag(cmd, &f.format, asJSON, asYAML, asMarkdown, asSARIF)
+}
+
+// most is how many of a kind are shown.
+func (f *landingFlags) most(few int) int {
+	if f.all {
+		return -1
+	}
+	return few
+}
+
+// read reads the folder as it stands on disk.
+func (f *landingFlags) read(s *session) ([]source.File, error) {
+	return s.readFolder("--folder", f.folder)
+}
+
+// at is where a folder that a person has named is.
+func (s *session) at(folder string) string {
+	if filepath.IsAbs(folder) {
+		return folder
+	}
+	return filepath.Join(s.Dir, folder)
+}
+
+// readFolder reads a folder that a flag has named.
+func (s *session) readFolder(flag, name string) ([]source.File, error) {
+	dir := s.at(name)
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errors.New("want a folder, and this is a file")
+	}
+	var files []source.File
+	if err == nil {
+		files, err = checkout.Disk(dir, name)
+	}
+	if err == nil && len(files) == 0 {
+		err = errors.New("there is no YAML file in it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", flag, name, plainPathError(err))
+	}
+	return files, nil
+}
+
+// load reads the folder as a landing zone.
+func (f *landingFlags) load(s *session) (*folder.Folder, error) {
+	files, err := f.read(s)
+	if err != nil {
+		return nil, err
+	}
+	return folder.Load(files, s.Now()), nil
+}
+
+// warnOfErrors says on stderr that a zone has errors, for commands that answer
+// nevertheless.
+func (s *session) warnOfErrors(f landingFlags, zone *folder.Folder) {
+	if found := zone.Findings.Errors(); len(found) > 0 {
+		s.say("%s in the files: what they leave open is unknown; see crossfade landing validate%s", view.Tally(found), f.again())
+	}
+}
+
+// again is how another command names the same folder.
+func (f *landingFlags) again() string {
+	if f.folder == "." {
+		return ""
+	}
+	return " -f " + quoted(f.folder)
+}
+
+// answer writes data or the report of it, as was asked for, and ends with a code.
+func (s *session) answer(f landingFlags, data any, r view.Report, code int) error {
+	var err error
+	switch f.format {
+	case asText:
+		err = s.out(view.ReportText(r, s.look()))
+	case asMarkdown:
+		err = s.out(view.ReportMarkdown(r))
+	case asSARIF:
+		err = s.out(view.ReportSARIF(r, s.Version))
+	default:
+		err = s.printData(data, f.format)
+	}
+	if err != nil {
+		return err
+	}
+	return ended(code)
+}
+
+// folderTitle is what reports call the folder.
+func (f *landingFlags) folderTitle() string {
+	if f.folder != "." {
+		return filepath.ToSlash(filepath.Clean(f.folder))
+	}
+	return "this folder"
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@,+") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"crossfade.dev/internal/checkout"
+	"crossfade.dev/internal/landing/folder"
+	"crossfade.dev/internal/landing/policy"
+	"crossfade.dev/internal/landing/source"
+	"crossfade.dev/internal/view"
+)
+
+// worktree is the state of the files as they are on disk.
+const worktree = "worktree"
+
+// A failOn says what makes the exit code of a plan 1.
+type failOn string
+
+const (
+	failAny   failOn = "any"
+	failOpens failOn = "opens"
+	failNever failOn = "never"
+)
+
+// landingPlanFlags are the flags of landing plan.
+type landingPlanFlags struct {
+	landingFlags
+	from, to, fromFolder       string
+	accounts, actions, regions []string
+	role                       string
+	context                    []string
+	complete                   bool
+	failOn                     failOn
+}
+
+func (s *session) landingPlan() *cobra.Command {
+	var f landingPlanFlags
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what a change of the files would let happen, before it is made",
+		Long: `Compares the landing zone in two states: as it stood in a revision of Git and as it
+is on disk, in two revisions, or in two folders. It says which calls turn, in which
+accounts and regions, and which statement decides before and after: what opens first.
+
+The calls are those of every account, action and region, each with a resource of the
+same account that is not named. --role and --context say more about them; what stays
+unknown is named.
+
+The exit code is 1 if anything turns (see --fail-on), or if the new state has errors.`,
+		Example: `  crossfade landing plan -f examples/landing
+  crossfade landing plan -f examples/landing --from origin/main --role app -o markdown
+  crossfade landing plan -f new --from-folder old --fail-on opens`,
+		Args: cobra.NoArgs,
+	}
+	f.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if f.fromFolder != "" && cmd.Flags().Changed("from") {
+			return fmt.Errorf("--from-folder %q: it is the state to compare with; leave out --from", f.fromFolder)
+		}
+		before, after, err := f.states(cmd.Context(), s)
+		if err != nil {
+			return err
+		}
+		return s.planLanding(&f, before, after)
+	}
+	return cmd
+}
+
+func (f *landingPlanFlags) register(cmd *cobra.Command) {
+	f.landingFlags.register(cmd)
+	f.failOn = failAny
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "HEAD", "Revision of Git to compare with")
+	flags.StringVar(&f.to, "to", worktree, "Revision of Git that is the new state, or "+worktree+" for the files as they are")
+	flags.StringVar(&f.fromFolder, "from-folder", "", "Folder to compare with, instead of a revision")
+	flags.StringSliceVar(&f.accounts, "account", nil, "Accounts to compare (all if empty)")
+	flags.StringSliceVar(&f.actions, "action", nil, "Actions to compare (all if empty)")
+	flags.StringSliceVar(&f.regions, "region", nil, "Regions to compare (the organization's if empty)")
+	flags.StringVar(&f.role, "role", "", "Role that calls, with its path (not known if empty)")
+	contextFlag(cmd, &f.context)
+	flags.BoolVar(&f.complete, "complete", false, "The calls have no context keys but those given and those that follow from the organization")
+	flags.Var(choice[failOn]{&f.failOn, []failOn{failAny, failOpens, failNever}}, "fail-on", "What makes the exit code 1: any, opens or never")
+	complete(cmd, "fail-on", words([]failOn{failAny, failOpens, failNever}))
+}
+
+// states reads both states, at the same time.
+func (f *landingPlanFlags) states(ctx context.Context, s *session) (before, after *folder.Folder, err error) {
+	type read struct {
+		zone *folder.Folder
+		err  error
+	}
+	old := make(chan read, 1)
+	go func() {
+		files, err := f.old(ctx, s)
+		if err != nil {
+			old <- read{err: err}
+			return
+		}
+		old <- read{zone: folder.Load(files, s.Now())}
+	}()
+	files, err := f.new(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	after = folder.Load(files, s.Now())
+	o := <-old
+	return o.zone, after, o.err
+}
+
+func (f *landingPlanFlags) old(ctx context.Context, s *session) ([]source.File, error) {
+	if f.fromFolder != "" {
+		return s.readFolder("--from-folder", f.fromFolder)
+	}
+	return f.revision(ctx, s, "--from", f.from)
+}
+
+func (f *landingPlanFlags) new(ctx context.Context, s *session) ([]source.File, error) {
+	files, err := f.read(s) // also when a revision is asked for: it says which folder is meant
+	if err != nil || f.to == worktree {
+		return files, err
+	}
+	return f.revision(ctx, s, "--to", f.to)
+}
+
+// revision reads the folder as it stood in a revision.
+func (f *landingPlanFlags) revision(ctx context.Context, s *session, flag, revision string) ([]source.File, error) {
+	files, err := checkout.Revision(ctx, s.at(f.folder), f.folder, revision)
+	switch {
+	case errors.Is(err, checkout.ErrNoRepository):
+		return nil, fmt.Errorf("%s %q: --folder %q: %w; compare two folders with --from-folder", flag, revision, f.folder, checkout.ErrNoRepository)
+	case errors.Is(err, checkout.ErrNoFolder):
+		return nil, fmt.Errorf("%s %q: --folder %q: %w", flag, revision, f.folder, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s %q: %w", flag, revision, err)
+	}
+	return files, nil
+}
+
+// A landingPlanned is what a change lets happen, as programs read it.
+type landingPlanned struct {
+	From       string            `json:"from"`
+	To         string            `json:"to"`
+	Guardrails policy.Difference `json:"guardrails"`
+	// Findings are what is wrong with the new state.
+	Findings source.Findings `json:"findings,omitempty"`
+}
+
+func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder) error {
+	scope, err := f.scope(before, after)
+	if err != nil {
+		return err
+	}
+	p := landingPlanned{From: f.from, To: f.to, Findings: after.Findings}
+	if f.fromFolder != "" {
+		p.From, p.To = f.fromFolder, f.folder
+	}
+	p.Guardrails = policy.Diff(before.Guardrails, after.Guardrails, scope)
+
+	errors := after.Findings.Errors()
+	r := view.Report{Title: f.folderTitle() + ": " + p.From + " → " + p.To}
+	if f.fromFolder != "" {
+		r.Title = p.From + " → " + p.To
+	}
+	r.Answer, r.Grade = view.DifferenceAnswer(p.Guardrails)
+	if len(errors) > 0 {
+		r.Sections = append(r.Sections, view.FindingsReport("", "", errors, f.most(3)).Sections...)
+		r.Answer += "; the new state has " + view.Tally(errors) + ", and what they leave open is unknown"
+		r.Grade = view.Bad
+	}
+	if found := before.Findings.Errors(); len(found) > 0 {
+		s.say("%s in the state to compare with: what they leave open is unknown", view.Tally(found))
+	}
+	r.Sections = append(r.Sections, view.DifferenceSections(p.Guardrails, f.most(8))...)
+	r.Next = f.next(p.Guardrails, len(errors) > 0)
+	return s.answer(f.landingFlags, p, r, f.code(p.Guardrails, len(errors) > 0))
+}
+
+// code is the exit code of a plan.
+func (f *landingPlanFlags) code(d policy.Difference, errors bool) int {
+	turned := map[failOn]bool{failAny: len(d.Changes) > 0, failOpens: view.Opens(d)}[f.failOn]
+	if errors || turned {
+		return codeNo
+	}
+	return codeYes
+}
+
+// scope is which calls are compared.
+func (f *landingPlanFlags) scope(before, after *folder.Folder) (policy.Scope, error) {
+	given, err := contextOf(f.context, f.complete)
+	if err != nil {
+		return policy.Scope{}, err
+	}
+	names := append(before.AccountNames(), after.AccountNames()...)
+	for _, a := range f.accounts {
+		if !slices.Contains(names, a) {
+			return policy.Scope{}, no(fmt.Errorf("--account %q: the organization has no such account%s", a, meant(a, names)))
+		}
+	}
+	for _, a := range f.actions {
+		if service, name, ok := strings.Cut(a, ":"); !ok || service == "" || name == "" || strings.ContainsAny(a, "*?") {
+			return policy.Scope{}, fmt.Errorf("--action %q: want one action of a service, as s3:PutObject", a)
+		}
+	}
+	return policy.Scope{Actions: f.actions, Regions: f.regions, Accounts: f.accounts, Role: strings.TrimPrefix(f.role, "/"), Context: given}, nil
+}
+
+// next leads to the worst of what turns.
+func (f *landingPlanFlags) next(d policy.Difference, errors bool) []string {
+	if errors {
+		return []string{"crossfade landing validate" + f.again()}
+	}
+	if len(d.Changes) == 0 || f.to != worktree {
+		return nil
+	}
+	c := d.Changes[0]
+	command := "crossfade landing explain" + f.again() + " --account " + quoted(c.Accounts[0]) + " --action " + quoted(c.Actions[0]) + " --region " + quoted(c.Regions[0])
+	if f.role != "" {
+		command += " --role " + quoted(f.role)
+	}
+	for _, text := range f.context {
+		command += " --context " + quoted(text)
+	}
+	if f.complete {
+		command += " --complete"
+	}
+	return []string{command}
+}

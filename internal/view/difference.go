@@ -1,0 +1,146 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"crossfade.dev/internal/landing/policy"
+	"crossfade.dev/internal/landing/source"
+)
+
+// A turn is a way in which the answer about calls can turn.
+type turn struct {
+	title, code, short string
+	grade              Grade
+}
+
+// turns come worst first.
+var turns = []turn{
+	{"Opens: denied today", "guardrail/opens", "open", Bad},
+	{"May open: denied today, and not certain then", "guardrail/may-open", "may open", Bad},
+	{"Closes: passes today", "guardrail/closes", "close", Doubtful},
+	{"May close: passes today, and not certain then", "guardrail/may-close", "may close", Doubtful},
+	{"Passes for certain: not certain today", "guardrail/certain", "pass for certain", Doubtful},
+	{"Is denied for certain: not certain today", "guardrail/certain", "are denied for certain", Fine},
+	{"Stays uncertain, for other reasons", "guardrail/shifts", "depend on something else", Doubtful},
+}
+
+// turnOf is the index of a change's turn.
+func turnOf(c *policy.Change) int {
+	switch from, to := c.From.Answer, c.To.Answer; {
+	case from == policy.Denied && to == policy.Allowed:
+		return 0
+	case from == policy.Denied:
+		return 1
+	case from == policy.Allowed && to == policy.Denied:
+		return 2
+	case from == policy.Allowed:
+		return 3
+	case to == policy.Allowed:
+		return 4
+	case to == policy.Denied:
+		return 5
+	}
+	return 6
+}
+
+// Opens reports whether a change lets calls happen that are denied today, for
+// certain or perhaps.
+func Opens(d policy.Difference) bool {
+	for i := range d.Changes {
+		if turnOf(&d.Changes[i]) < 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// DifferenceSections tell what a change of the guardrails lets happen, what opens
+// first. Each section shows at most so many turns, unless that is negative.
+func DifferenceSections(d policy.Difference, most int) []Section {
+	sections := make([]Section, len(turns))
+	last := map[string]*Item{}
+	places := make([][]*Item, len(turns))
+	for i := range d.Changes {
+		c := &d.Changes[i]
+		kind := turnOf(c)
+		what := c.Turn()
+		item := last[what]
+		if item == nil {
+			item = &Item{Grade: turns[kind].grade, Text: what, Code: turns[kind].code, Place: deciding(c)}
+			last[what] = item
+			places[kind] = append(places[kind], item)
+		}
+		item.More = append(item.More, fmt.Sprintf("%s in %s, %s", some(c.Actions, "actions", most), some(c.Accounts, "accounts", most), some(c.Regions, "regions", most)))
+	}
+	var shown []Section
+	for kind := range turns {
+		for _, item := range places[kind] {
+			if rest := len(item.More) - most; most >= 0 && rest > 0 {
+				item.More = append(item.More[:most], fmt.Sprintf("… and %d groups more (--all)", rest))
+			}
+			sections[kind].Items = append(sections[kind].Items, *item)
+		}
+		if sections[kind].Title = turns[kind].title; len(sections[kind].Items) > 0 {
+			shown = append(shown, sections[kind].Cut(most))
+		}
+	}
+	return append(shown, comings(d)...)
+}
+
+// comings tell of accounts that only one of the states has: nothing can turn there.
+func comings(d policy.Difference) []Section {
+	var s Section
+	if len(d.Added) > 0 {
+		s.Items = append(s.Items, Item{Text: "new: " + some(d.Added, "accounts", 10)})
+	}
+	if len(d.Removed) > 0 {
+		s.Items = append(s.Items, Item{Grade: Doubtful, Text: "no longer there: " + some(d.Removed, "accounts", 10)})
+	}
+	if len(s.Items) == 0 {
+		return nil
+	}
+	s.Title = "Accounts"
+	return []Section{s}
+}
+
+// DifferenceAnswer tells in one sentence how much turns.
+func DifferenceAnswer(d policy.Difference) (string, Grade) {
+	cells := make([]int64, len(turns))
+	for i := range d.Changes {
+		cells[turnOf(&d.Changes[i])] += d.Changes[i].Cells
+	}
+	grade := Fine
+	var parts []string
+	for i, t := range turns {
+		if cells[i] > 0 {
+			parts = append(parts, grouped(cells[i])+" "+t.short)
+			grade = max(grade, t.grade)
+		}
+	}
+	of := count(d.Cells, "call") + " (accounts × actions × regions)"
+	if len(parts) == 0 {
+		return "no guardrail answers otherwise, for " + of, Fine
+	}
+	return "of " + of + ", " + strings.Join(parts, ", "), grade
+}
+
+// deciding is the place of the statement that decides once the change is made, or
+// that did before.
+func deciding(c *policy.Change) source.Place {
+	for _, s := range []*policy.Statement{c.To.Statement, c.From.Statement} {
+		if s != nil && s.Place.File != "" {
+			return s.Place
+		}
+	}
+	return source.Place{}
+}
+
+// some names a list: all of a short one, else the first and how many there are.
+func some(list []string, what string, most int) string {
+	const short = 3
+	if len(list) <= short || most < 0 {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s %s (%s, …)", grouped(int64(len(list))), what, strings.Join(list[:2], ", "))
+}

@@ -1,0 +1,49 @@
+package view
+
+import (
+	"fmt"
+
+	"crossfade.dev/internal/landing/policy"
+)
+
+// ExplanationReport tells whether the guardrails let a call pass, and what each
+// statement about it says.
+func ExplanationReport(e policy.Explanation) Report {
+	title := e.Request.Action + " in " + e.Request.Account
+	if e.Request.Region != "" {
+		title += ", " + e.Request.Region
+	}
+	r := Report{Title: "Would " + title + " pass?", Answer: e.Sentence(e.Request)}
+	r.Grade = map[policy.Answer]Grade{policy.Allowed: Fine, policy.Denied: Bad, policy.Unknown: Doubtful}[e.Answer]
+	code := map[policy.Answer]string{policy.Denied: "guardrail/denied", policy.Unknown: "guardrail/unknown"}[e.Answer]
+	if e.Answer != policy.Allowed {
+		decides := Item{Grade: r.Grade, Text: r.Answer, Code: code}
+		if e.Statement != nil {
+			decides.Place = e.Statement.Place
+		}
+		r.Scanned = append(r.Scanned, decides)
+	}
+	asked := Section{Title: "What was asked, in this order", Columns: []string{"statement", "attached to", "says", "because of", "written at"}}
+	var last *Row
+	for _, step := range e.Steps {
+		name := fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement)
+		if step.Statement.Place.File == "" && last != nil && last.Cells[0] == name { // the vendor's own, level after level
+			last.Cells[1] += ", " + step.Level
+			continue
+		}
+		asked.Rows = append(asked.Rows, Row{Cells: []string{name, step.Level, step.Applies.String(), step.Element, placeOf(step.Statement)}})
+		last = &asked.Rows[len(asked.Rows)-1]
+	}
+	if len(asked.Rows) > 0 {
+		r.Sections = append(r.Sections, asked)
+	}
+	return r
+}
+
+// placeOf is where a statement is written; the vendor's own are written nowhere.
+func placeOf(s *policy.Statement) string {
+	if s.Place.File == "" {
+		return "-"
+	}
+	return fmt.Sprintf("%s:%d", s.Place.File, s.Place.Line)
+}
