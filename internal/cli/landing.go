@@ -34,6 +34,8 @@ changed. What the files do not tell is unknown and is named; it is never a yes.`
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	// The flags that lead to a hub say nothing here.
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}", "{{if false}}"))
 	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain())
 	return cmd
 }

@@ -48,13 +48,14 @@ func (s *session) landingPlan() *cobra.Command {
 is on disk, in two revisions, or in two folders. It says which calls turn, in which
 accounts and regions, and which statement decides before and after: what opens first.
 
-The calls are those of every account, action and region, each with a resource of the
-same account that is not named. --role and --context say more about them; what stays
-unknown is named.
+The calls are those of one role (--role) to every action, in every account and region,
+each with a resource of the same account that is not named. --context says more about
+them; what stays unknown is named.
 
 The exit code is 1 if anything turns (see --fail-on), or if the new state has errors.`,
 		Example: `  crossfade landing plan -f examples/landing
-  crossfade landing plan -f examples/landing --from origin/main --role app -o markdown
+  crossfade landing plan -f examples/landing --from origin/main --role platform/deployer
+  crossfade landing plan -f examples/landing --from origin/main -o markdown > comment.md
   crossfade landing plan -f new --from-folder old --fail-on opens`,
 		Args: cobra.NoArgs,
 	}
@@ -82,7 +83,7 @@ func (f *landingPlanFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.accounts, "account", nil, "Accounts to compare (all if empty)")
 	flags.StringSliceVar(&f.actions, "action", nil, "Actions to compare (all if empty)")
 	flags.StringSliceVar(&f.regions, "region", nil, "Regions to compare (the organization's if empty)")
-	flags.StringVar(&f.role, "role", "", "Role that calls, with its path (not known if empty)")
+	flags.StringVar(&f.role, "role", "app", "Role that calls, with its path, as platform/deployer; not known if empty")
 	contextFlag(cmd, &f.context)
 	flags.BoolVar(&f.complete, "complete", false, "The calls have no context keys but those given and those that follow from the organization")
 	flags.Var(choice[failOn]{&f.failOn, []failOn{failAny, failOpens, failNever}}, "fail-on", "What makes the exit code 1: any, opens or never")
@@ -167,6 +168,9 @@ func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder)
 	if f.fromFolder != "" {
 		r.Title = p.From + " → " + p.To
 	}
+	if f.role != "" {
+		r.Title += ", for role " + f.role
+	}
 	r.Answer, r.Grade = view.DifferenceAnswer(p.Guardrails)
 	if len(errors) > 0 {
 		r.Sections = append(r.Sections, view.FindingsReport("", "", errors, f.most(3)).Sections...)
@@ -183,7 +187,7 @@ func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder)
 
 // code is the exit code of a plan.
 func (f *landingPlanFlags) code(d policy.Difference, errors bool) int {
-	turned := map[failOn]bool{failAny: len(d.Changes) > 0, failOpens: view.Opens(d)}[f.failOn]
+	turned := map[failOn]bool{failAny: len(d.Changes)+len(d.Added)+len(d.Removed) > 0, failOpens: view.Opens(d)}[f.failOn]
 	if errors || turned {
 		return codeNo
 	}
@@ -196,7 +200,7 @@ func (f *landingPlanFlags) scope(before, after *folder.Folder) (policy.Scope, er
 	if err != nil {
 		return policy.Scope{}, err
 	}
-	names := append(before.AccountNames(), after.AccountNames()...)
+	names := slices.Compact(slices.Sorted(slices.Values(append(before.AccountNames(), after.AccountNames()...))))
 	for _, a := range f.accounts {
 		if !slices.Contains(names, a) {
 			return policy.Scope{}, no(fmt.Errorf("--account %q: the organization has no such account%s", a, meant(a, names)))
@@ -219,7 +223,7 @@ func (f *landingPlanFlags) next(d policy.Difference, errors bool) []string {
 		return nil
 	}
 	c := d.Changes[0]
-	command := "crossfade landing explain" + f.again() + " --account " + quoted(c.Accounts[0]) + " --action " + quoted(c.Actions[0]) + " --region " + quoted(c.Regions[0])
+	command := "crossfade landing explain" + f.again() + " --account " + quoted(c.Accounts[0]) + " --action " + quoted(view.Telling(c.Actions)) + " --region " + quoted(c.Regions[0])
 	if f.role != "" {
 		command += " --role " + quoted(f.role)
 	}

@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"crossfade.dev/internal/landing/policy"
@@ -68,10 +70,13 @@ func DifferenceSections(d policy.Difference, most int) []Section {
 		item := last[what]
 		if item == nil {
 			item = &Item{Grade: turns[kind].grade, Text: what, Code: turns[kind].code, Place: deciding(c)}
+			if at := item.Place; at.File != "" {
+				item.Text += fmt.Sprintf(" (%s:%d)", at.File, at.Line)
+			}
 			last[what] = item
 			places[kind] = append(places[kind], item)
 		}
-		item.More = append(item.More, fmt.Sprintf("%s in %s, %s", some(c.Actions, "actions", most), some(c.Accounts, "accounts", most), some(c.Regions, "regions", most)))
+		item.More = append(item.More, fmt.Sprintf("%s in %s, %s", actionsOf(c.Actions, most), some(c.Accounts, "accounts", most), some(c.Regions, "regions", most)))
 	}
 	var shown []Section
 	for kind := range turns {
@@ -120,9 +125,9 @@ func DifferenceAnswer(d policy.Difference) (string, Grade) {
 	}
 	of := count(d.Cells, "call") + " (accounts × actions × regions)"
 	if len(parts) == 0 {
-		return "no guardrail answers otherwise, for " + of, Fine
+		return "guardrails: no answer turns, of " + of, Fine
 	}
-	return "of " + of + ", " + strings.Join(parts, ", "), grade
+	return "guardrails: " + strings.Join(parts, ", ") + ", of " + of, grade
 }
 
 // deciding is the place of the statement that decides once the change is made, or
@@ -134,6 +139,48 @@ func deciding(c *policy.Change) source.Place {
 		}
 	}
 	return source.Place{}
+}
+
+// actionsOf names actions: all of a few, else how many of which services, those that
+// everybody uses first.
+func actionsOf(actions []string, most int) string {
+	const short = 3
+	if len(actions) <= short || most < 0 {
+		return strings.Join(actions, ", ")
+	}
+	var services []string
+	for _, a := range actions {
+		service, _, _ := strings.Cut(a, ":")
+		services = append(services, service)
+	}
+	services = slices.Compact(slices.Sorted(slices.Values(services)))
+	slices.SortStableFunc(services, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	text := grouped(int64(len(actions))) + " actions of "
+	if len(services) <= short {
+		return text + strings.Join(services, ", ")
+	}
+	return text + count(len(services), "service") + " (" + strings.Join(services[:short], ", ") + ", …)"
+}
+
+// everyday are the services that people think of first.
+var everyday = []string{"ec2", "s3", "iam", "lambda", "dynamodb", "rds", "sqs", "sns", "kms", "eks", "ecs", "logs", "cloudwatch", "secretsmanager"}
+
+// rank orders services: everyday ones first.
+func rank(service string) int {
+	if i := slices.Index(everyday, service); i >= 0 {
+		return i
+	}
+	return len(everyday)
+}
+
+// Telling is an action of a change that people know, to look at more closely.
+func Telling(actions []string) string {
+	for _, known := range []string{"ec2:RunInstances", "s3:PutObject", "lambda:CreateFunction", "dynamodb:CreateTable", "rds:CreateDBInstance"} {
+		if slices.Contains(actions, known) {
+			return known
+		}
+	}
+	return actions[0]
 }
 
 // some names a list: all of a short one, else the first and how many there are.

@@ -27,6 +27,9 @@ func ExplanationReport(e policy.Explanation) Report {
 	var last *Row
 	for _, step := range e.Steps {
 		name := fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement)
+		if step.Statement.Place.File == "" {
+			name = fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement.Policy)
+		}
 		if step.Statement.Place.File == "" && last != nil && last.Cells[0] == name { // the vendor's own, level after level
 			last.Cells[1] += ", " + step.Level
 			continue
