@@ -106,18 +106,21 @@ func Sort(all []Finding) {
 	})
 }
 
-// CheckWaivers returns what is wrong with the list spec.waivers of a document:
+// CheckWaivers returns what is wrong with the list waivers below steps in a document:
 // each waiver has a reason, an owner and an expiry, and names a finding whose id
 // begins with prefix.
-func CheckWaivers(d *source.Document, waivers []landing.Waiver, prefix string) source.Findings {
+func CheckWaivers(d *source.Document, prefix string, waivers []landing.Waiver, steps ...any) source.Findings {
 	var found source.Findings
 	for i, w := range waivers {
+		locate := func(field string) (*source.Node, string) {
+			return d.Locate(append(slices.Clone(steps), "waivers", i, field)...)
+		}
 		for _, field := range []struct{ name, value string }{{"reason", w.Reason}, {"owner", w.Owner}} {
-			if n, path := d.Locate("spec", "waivers", i, field.name); n.Kind == source.String && strings.TrimSpace(field.value) == "" {
+			if n, path := locate(field.name); n.Kind == source.String && strings.TrimSpace(field.value) == "" {
 				found.Add(d.File, n, path, "waiver/"+field.name, "expected a "+field.name+" that people can read")
 			}
 		}
-		if n, path := d.Locate("spec", "waivers", i, "finding"); n.Kind == source.String && !strings.HasPrefix(w.Finding, prefix) {
+		if n, path := locate("finding"); n.Kind == source.String && !strings.HasPrefix(w.Finding, prefix) {
 			found.Add(d.File, n, path, "waiver/finding", "expected the id of a finding that begins with "+prefix)
 		}
 	}

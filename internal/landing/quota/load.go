@@ -103,7 +103,7 @@ func (c *checker) spec(s landing.QuotaWatchSpec) {
 		names[t.Name] = true
 		c.trigger(i, t)
 	}
-	c.found = append(c.found, finding.CheckWaivers(c.d, s.Waivers, "LZ-QUOTA-")...)
+	c.found = append(c.found, finding.CheckWaivers(c.d, "LZ-QUOTA-", s.Waivers, "spec")...)
 	for i, w := range s.Waivers {
 		if w.Trigger != "" && !names[w.Trigger] {
 			c.wrong("waiver", "expected the name of a trigger of this quota", "spec", "waivers", i, "trigger")
