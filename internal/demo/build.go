@@ -181,13 +181,19 @@ func (s *show) startController(ctx context.Context) error {
 	return nil
 }
 
-// supervise starts a process again when it ends, as a Deployment would.
+// supervise starts a process again when it ends, as a Deployment would. An end that
+// nobody meant is a crash all the same, and is said at once and in the report.
 func (s *show) supervise(ctx context.Context, p *process) {
+	said := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.exit():
+		}
+		if crashes := s.children.crashed(); len(crashes) > said {
+			s.say("! %s", crashes[len(crashes)-1])
+			said = len(crashes)
 		}
 		if pause(ctx, 200*time.Millisecond) != nil {
 			return

@@ -18,20 +18,24 @@ type chaos struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu   sync.Mutex
-	left int
-	next int
-	seen int
+	mu sync.Mutex
+	// left are killings of the controller that were not dealt yet.
+	left, next, seen int
+	// planes are control planes still to be killed; cut is true once the source was
+	// cut off for its time.
+	planes []string
+	cut    bool
 }
 
 // startChaos begins with the faults that the options ask for, which may be none.
 func (s *show) startChaos(ctx context.Context) *chaos {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &chaos{s: s, random: rand.New(rand.NewPCG(s.Chaos, 1)), cancel: cancel, done: make(chan struct{}), left: killings}
+	c := &chaos{s: s, random: rand.New(rand.NewPCG(s.Chaos, 1)), cancel: cancel, done: make(chan struct{})}
 	if s.Chaos == 0 {
 		close(c.done)
 		return c
 	}
+	c.left, c.planes = killings, []string{"hub", "source", "target"}
 	c.next = 1 + c.random.IntN(10)
 	for _, name := range []string{"source", "target", "hub"} {
 		s.proxies[name].onWrite(func(int) (bool, func()) { return c.strike(name) })
@@ -72,16 +76,19 @@ func (c *chaos) strike(cluster string) (pass bool, then func()) {
 // control plane killed and started again, the source cut off for ten seconds.
 func (c *chaos) run(ctx context.Context) {
 	defer close(c.done)
-	for _, name := range []string{"hub", "source", "target"} {
+	for len(c.planes) > 0 {
 		if c.wait(ctx) != nil {
 			return
 		}
+		name := c.planes[0]
 		c.note("the control plane of the %s was killed, and started again", name)
 		p := c.s.controls[name]
 		p.kill()
 		if err := p.begin(); err != nil {
-			c.note("%s does not start again: %v", name, err)
+			c.note("the control plane of the %s does not start again: %v", name, err)
+			return
 		}
+		c.planes = c.planes[1:]
 	}
 	if c.wait(ctx) != nil {
 		return
@@ -90,12 +97,32 @@ func (c *chaos) run(ctx context.Context) {
 	c.s.proxies["source"].set(true)
 	err := pause(ctx, 10*time.Second)
 	c.s.proxies["source"].set(false)
+	c.cut = err == nil
 	for err == nil {
 		if err = c.wait(ctx); err == nil && c.take() {
 			c.note("the controller was killed between two writes")
 			c.s.controller.kill()
 		}
 	}
+}
+
+// undealt lists the faults that the migration did not last long enough for. It is
+// to be asked after stop.
+func (c *chaos) undealt() []string {
+	if c.s.Chaos == 0 {
+		return nil
+	}
+	var out []string
+	if c.left > 0 {
+		out = append(out, fmt.Sprintf("%d of %d killings of the controller", c.left, killings))
+	}
+	for _, name := range c.planes {
+		out = append(out, "the killing of the control plane of the "+name)
+	}
+	if !c.cut {
+		out = append(out, "the cut of the connection to the source")
+	}
+	return out
 }
 
 // take uses up one killing, if one is left.

@@ -132,8 +132,9 @@ type show struct {
 	memory     *memoryWatch
 	team       *team
 
-	stages        []StageTime
-	frozenSeconds int32
+	stages []StageTime
+	// undealt are faults that chaos was asked for and did not come to.
+	undealt []string
 
 	mu     sync.Mutex
 	faults []string
@@ -150,14 +151,18 @@ func (s *show) run(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	s.say("the referee asks %d names for %s before anything moves", len(s.world.asked), baseline)
+	var before photo
+	if s.Back {
+		var err error
+		if before, err = s.photograph(ctx); err != nil {
+			return Report{}, err
+		}
+	}
 	if err := pause(ctx, baseline); err != nil {
 		return Report{}, err
 	}
-	before, err := s.photograph(ctx)
-	if err != nil {
-		return Report{}, err
-	}
 	s.watch = watchCapacity(ctx, s.world)
+	var err error
 	if s.team, err = startTeam(ctx, s.world); err != nil {
 		return Report{}, err
 	}
@@ -170,11 +175,11 @@ func (s *show) run(ctx context.Context) (Report, error) {
 	if err := s.mark(ctx, "after"); err != nil {
 		return Report{}, err
 	}
-	s.team.stop()
 	s.say("the referee asks for another %s", baseline)
 	if err := pause(ctx, baseline); err != nil {
 		return Report{}, err
 	}
+	s.team.stop()
 	s.watch.stop()
 	return s.report(ctx, before)
 }
@@ -189,7 +194,10 @@ func (s *show) lead(ctx context.Context) error {
 		return err
 	}
 	faults := s.startChaos(ctx)
-	defer faults.stop()
+	defer func() {
+		faults.stop()
+		s.undealt = faults.undealt()
+	}()
 
 	if !s.Back {
 		return s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Release) })

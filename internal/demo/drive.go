@@ -145,7 +145,6 @@ func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Mig
 		now := &v1.Migration{}
 		if err := s.world.hub.client.Get(ctx, key, now); err == nil {
 			s.stages = stageTimes(now)
-			s.frozenSeconds = now.Status.FrozenSeconds
 			line = view.Line(now)
 			if news := headline(now); news != last {
 				s.say("%s", line)
@@ -204,6 +203,7 @@ func (s *show) mark(ctx context.Context, period string) error {
 // stopReferee lets it finish, read its writes back, and report.
 func (s *show) stopReferee(ctx context.Context) (referee.Report, error) {
 	var report referee.Report
+	s.referee.finishing()
 	if _, err := s.askReferee(ctx, http.MethodPost, "/stop"); err != nil {
 		return report, err
 	}

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,7 +12,8 @@ import (
 )
 
 // A memoryWatch measures how much memory the demo and all its descendants hold
-// together (VmRSS of proc(5): what processes share is counted for each), in bytes.
+// together, in bytes: the sum of their proportional set sizes (Pss of
+// proc_pid_smaps(5)), in which a page that n processes share counts 1/n for each.
 type memoryWatch struct{ most atomic.Int64 }
 
 func watchMemory(ctx context.Context) *memoryWatch {
@@ -20,7 +22,7 @@ func watchMemory(ctx context.Context) *memoryWatch {
 		ticks := time.NewTicker(2 * time.Second)
 		defer ticks.Stop()
 		for {
-			m.most.Store(max(m.most.Load(), resident(os.Getpid())))
+			m.most.Store(max(m.most.Load(), held(os.Getpid())))
 			select {
 			case <-ctx.Done():
 				return
@@ -31,9 +33,9 @@ func watchMemory(ctx context.Context) *memoryWatch {
 	return m
 }
 
-// resident sums what a process and its descendants hold.
-func resident(root int) int64 {
-	parents, held := map[int]int{}, map[int]int64{}
+// held sums what a process and its descendants hold.
+func held(root int) int64 {
+	parents := map[int]int{}
 	files, err := filepath.Glob("/proc/[0-9]*/status")
 	if err != nil {
 		return 0
@@ -43,14 +45,13 @@ func resident(root int) int64 {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		pid := int(number(status, "Pid:"))
-		parents[pid], held[pid] = int(number(status, "PPid:")), number(status, "VmRSS:")*1024
+		parents[int(number(status, "Pid:"))] = int(number(status, "PPid:"))
 	}
 	var sum int64
 	for pid := range parents {
 		for at := pid; at > 1; at = parents[at] {
 			if at == root {
-				sum += held[pid]
+				sum += proportional(pid)
 				break
 			}
 		}
@@ -58,7 +59,16 @@ func resident(root int) int64 {
 	return sum
 }
 
-// number reads one field of a status file.
+// proportional is one process's share of the memory that it uses; 0 if it has ended.
+func proportional(pid int) int64 {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	return number(rollup, "Pss:") * 1024
+}
+
+// number reads one field of a file in which each line is a name and a value.
 func number(status []byte, field string) int64 {
 	for line := range bytes.Lines(status) {
 		if rest, ok := bytes.CutPrefix(line, []byte(field)); ok {

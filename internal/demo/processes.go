@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +22,8 @@ type children struct {
 	start chan func()
 	mu    sync.Mutex
 	all   []*process
+	// crashes tell of each process that ended by itself.
+	crashes []string
 }
 
 func newChildren(ctx context.Context) *children {
@@ -50,6 +54,8 @@ type process struct {
 	gone chan struct{}
 	// ready gets the first line that the process prints.
 	ready chan string
+	// ending is true if the process is meant to end.
+	ending bool
 }
 
 // run starts a program with its output in DIR/name.log.
@@ -81,7 +87,7 @@ func (p *process) begin() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cmd, p.gone, p.ready = cmd, make(chan struct{}), make(chan string, 1)
+	p.cmd, p.gone, p.ready, p.ending = cmd, make(chan struct{}), make(chan string, 1), false
 	go func(gone chan struct{}, ready chan string) {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
@@ -91,11 +97,43 @@ func (p *process) begin() error {
 			}
 			fmt.Fprintln(log, lines.Text())
 		}
-		_ = cmd.Wait()
+		_ = cmd.Wait() // how it ended is in its state
 		_ = log.Close()
+		p.ended(cmd.ProcessState)
 		close(gone)
 	}(p.gone, p.ready)
 	return nil
+}
+
+// ended notes an end that was not meant.
+func (p *process) ended(state *os.ProcessState) {
+	p.mu.Lock()
+	meant := p.ending
+	p.mu.Unlock()
+	if meant {
+		return
+	}
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	p.c.crashes = append(p.c.crashes, fmt.Sprintf("%s ended by itself at %s: %s (%s)", p.name, time.Now().Format("15:04:05.000"), state, lastLine(p.log)))
+}
+
+// crashed lists the processes that ended by themselves.
+func (c *children) crashed() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.crashes)
+}
+
+// lastLine is the last line of a log, cut short.
+func lastLine(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "no log"
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	last := lines[len(lines)-1]
+	return last[:min(len(last), 300)]
 }
 
 // await waits for the first line that the process prints.
@@ -119,8 +157,16 @@ func (p *process) await(ctx context.Context, patience time.Duration) error {
 func (p *process) signal(sig syscall.Signal) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.ending = true
 	_ = syscall.Kill(-p.cmd.Process.Pid, sig)
 	return p.gone
+}
+
+// finishing says that the process will end, and is meant to.
+func (p *process) finishing() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ending = true
 }
 
 // exit is closed when the process, as it runs now, is gone.
@@ -136,10 +182,11 @@ func (p *process) kill() { <-p.signal(syscall.SIGKILL) }
 // end stops every process, the last one first.
 func (c *children) end() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := len(c.all) - 1; i >= 0; i-- {
-		if c.all[i].cmd != nil {
-			c.all[i].kill()
+	all := slices.Clone(c.all)
+	c.mu.Unlock()
+	for _, p := range slices.Backward(all) {
+		if p.cmd != nil {
+			p.kill()
 		}
 	}
 }

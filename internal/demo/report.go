@@ -33,7 +33,9 @@ type Report struct {
 	// P99Millis is of successful requests, from their scheduled time.
 	P99Millis Periods `json:"p99Millis"`
 
-	// FreezeSeconds is for how long teams' changes were refused everywhere.
+	// FreezeSeconds is for how long a team could not change anything, as the team
+	// found it: from its last write that was accepted before one was refused to the
+	// first that was accepted afterwards.
 	FreezeSeconds   float64 `json:"freezeSeconds"`
 	DurationSeconds float64 `json:"durationSeconds"`
 
@@ -60,8 +62,11 @@ type Report struct {
 
 	Stages []StageTime `json:"stages"`
 	Seed   uint64      `json:"seed"`
-	// Faults are what chaos did.
-	Faults []string `json:"faults,omitempty"`
+	// Faults are what chaos did, FaultsUndealt what it did not come to.
+	Faults        []string `json:"faults,omitempty"`
+	FaultsUndealt []string `json:"faultsUndealt,omitempty"`
+	// Crashes are processes that ended by themselves.
+	Crashes []string `json:"crashes,omitempty"`
 
 	// Complaints say, for people, everything that was not as it should be.
 	Complaints []string `json:"complaints,omitempty"`
@@ -89,11 +94,11 @@ func (s *show) report(ctx context.Context, before photo) (Report, error) {
 	r := Report{
 		Apps: s.world.apps, Requests: ref.Requests, Failed: ref.Failed, Invalid: ref.Invalid,
 		WritesLost: ref.Writes.Lost, WritesDoubled: ref.Writes.Doubled, SegmentsLost: ref.Segments.Lost,
-		FreezeSeconds: float64(s.frozenSeconds), DurationSeconds: round(time.Since(s.began).Seconds()),
-		TeamWrites: s.team.accepted + s.team.refused + s.team.failed, TeamWritesRefused: s.team.refused,
+		FreezeSeconds: round(s.team.frozen().Seconds()), DurationSeconds: round(time.Since(s.began).Seconds()),
+		TeamWrites: s.team.writes(), TeamWritesRefused: s.team.refused,
 		CapacityMin: round(s.watch.min), CapacityMax: round(s.watch.max),
 		MemoryMiB: s.memory.most.Load() >> 20,
-		Moving:    len(s.world.moving), Stayed: s.world.staying, Stages: s.stages, Seed: s.Seed, Faults: s.faults,
+		Moving:    len(s.world.moving), Stayed: s.world.staying, Stages: s.stages, Seed: s.Seed, Faults: s.faults, FaultsUndealt: s.undealt,
 		sentence: s.team.sentence, back: s.Back, RequestsPerSecond: round(float64(ref.Requests) / ref.DurationSeconds),
 	}
 	for _, p := range ref.Periods {
@@ -113,6 +118,7 @@ func (s *show) report(ctx context.Context, before photo) (Report, error) {
 	if err := s.inspect(ctx, &r, ref, before); err != nil {
 		return r, err
 	}
+	r.Crashes = s.children.crashed()
 	r.judge(s, ref)
 	return r, nil
 }
@@ -133,11 +139,9 @@ func (s *show) inspect(ctx context.Context, r *Report, ref referee.Report, befor
 		return err
 	}
 	r.Stages = s.stages
-	after, err := s.photograph(ctx)
-	if err != nil {
+	if r.Differences, err = s.compare(ctx, before); err != nil {
 		return err
 	}
-	r.Differences = before.differences(after)
 	n := len(r.Differences)
 	r.DifferencesAfterRollback = &n
 	return nil
@@ -237,8 +241,12 @@ func (r *Report) judge(s *show, ref referee.Report) {
 	if s.watch.overBound != "" {
 		complain("%s had more capacity than its bound", s.watch.overBound)
 	}
-	if s.team.failed > 0 && s.Chaos == 0 { // a control plane that is killed takes no writes
-		complain("%d of the team's writes failed otherwise than refused: %s", s.team.failed, s.team.trouble)
+	r.Complaints = append(r.Complaints, s.team.complaints(s.Back, s.Chaos != 0)...)
+	for _, c := range r.Crashes {
+		complain("%s", c)
+	}
+	for _, f := range r.FaultsUndealt {
+		complain("chaos did not come to %s", f)
 	}
 	for i, d := range r.Differences {
 		if i == 10 {
@@ -262,7 +270,7 @@ func (r Report) print(out io.Writer) {
 	fmt.Fprintf(out, "writes lost %d, doubled %d; stream segments lost %d\n", r.WritesLost, r.WritesDoubled, r.SegmentsLost)
 	fmt.Fprintf(out, "p99 %.1f ms before, %.1f ms during, %.1f ms after\n", r.P99Millis.Before, r.P99Millis.During, r.P99Millis.After)
 	fmt.Fprintf(out, "capacity between %.0f %% and %.0f %% of what was wanted\n", r.CapacityMin*100, r.CapacityMax*100)
-	fmt.Fprintf(out, "teams: %d changes, %d refused within a freeze of %.0f s\n", r.TeamWrites, r.TeamWritesRefused, r.FreezeSeconds)
+	fmt.Fprintf(out, "teams: %d changes, %d refused within a freeze of %.1f s\n", r.TeamWrites, r.TeamWritesRefused, r.FreezeSeconds)
 	if r.sentence != "" {
 		fmt.Fprintf(out, "  a refused person read: %s\n", sentenceOf(r.sentence))
 	}

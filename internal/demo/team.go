@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A team deploys, all the time and by the address that teams always use: every
-// second it changes a ConfigMap of its own. It knows of no migration. What was
+// A team deploys, all the time and by the address that teams always use: four times
+// a second it changes a ConfigMap of its own. It knows of no migration. What was
 // accepted must be there in the end.
 type team struct {
 	w      *world
@@ -29,19 +29,27 @@ type team struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu       sync.Mutex
-	accepted int
-	refused  int
-	failed   int
-	sentence string
-	trouble  string
-	last     string
+	mu sync.Mutex
+	diary
 }
 
-// teamObject is the ConfigMap that the team changes every second.
+// A diary is what became of the team's writes, in their order.
+type diary struct {
+	accepted, refused, failed int
+	// sentence is what a refused person read, trouble why a write failed otherwise.
+	sentence, trouble string
+	// last is the last release that was accepted.
+	last string
+	// lastAccepted is when a write was last accepted; closed when the last one was
+	// before the first refusal, opened when the first one was after the last refusal.
+	lastAccepted, closed, opened time.Time
+}
+
+// teamObject is the ConfigMap that the team changes. How often it does decides how
+// finely a freeze is measured.
 const (
 	teamObject  = "release-notes"
-	deployEvery = time.Second
+	deployEvery = 250 * time.Millisecond
 )
 
 func startTeam(ctx context.Context, w *world) (*team, error) {
@@ -68,10 +76,11 @@ func startTeam(ctx context.Context, w *world) (*team, error) {
 
 // begin creates the team's object.
 func (t *team) begin(ctx context.Context) error {
-	k, err := t.connect()
+	k, done, err := t.connect()
 	if err != nil {
 		return err
 	}
+	defer done()
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.object.Namespace, Name: t.object.Name}, Data: map[string]string{"release": "0"}}
 	_, err = k.CoreV1().ConfigMaps(t.object.Namespace).Create(ctx, cm, metav1.CreateOptions{FieldManager: "team-pipeline"})
 	if err != nil {
@@ -80,11 +89,14 @@ func (t *team) begin(ctx context.Context) error {
 	return nil
 }
 
-// connect makes a client with a connection of its own, as each run of a pipeline
-// does.
-func (t *team) connect() (kubernetes.Interface, error) {
-	config := rest.CopyConfig(t.config)
-	return kubernetes.NewForConfig(config)
+// connect makes a client with a connection of its own; done closes that.
+func (t *team) connect() (k kubernetes.Interface, done func(), err error) {
+	transport, err := rest.HTTPClientFor(rest.CopyConfig(t.config))
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err = kubernetes.NewForConfigAndClient(t.config, transport)
+	return k, transport.CloseIdleConnections, err
 }
 
 // dial leads the team where the name of its API address leads, for as long as the
@@ -115,30 +127,77 @@ func (t *team) run(ctx context.Context) {
 	}
 }
 
-// deploy writes the next release, and counts what became of it.
+// deploy writes the next release, on a connection of its own as each run of a
+// pipeline does, and counts what became of it.
 func (t *team) deploy(ctx context.Context, release string) {
-	k, err := t.connect()
+	k, done, err := t.connect()
 	if err == nil {
 		patch := fmt.Appendf(nil, `{"data":{"release":%q}}`, release)
 		_, err = k.CoreV1().ConfigMaps(t.object.Namespace).Patch(ctx, t.object.Name, "application/merge-patch+json", patch,
 			metav1.PatchOptions{FieldManager: "team-pipeline"})
+		done()
 	}
 	if ctx.Err() != nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.enter(release, err, time.Now())
+}
+
+// enter notes what became of a write.
+func (d *diary) enter(release string, err error, now time.Time) {
 	switch {
 	case err == nil:
-		t.accepted++
-		t.last = release
+		d.accepted++
+		d.last, d.lastAccepted = release, now
+		if d.refused > 0 && d.opened.IsZero() {
+			d.opened = now
+		}
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
-		t.refused++
-		t.sentence = err.Error()
+		if d.refused == 0 {
+			d.closed = d.lastAccepted
+		}
+		d.refused++
+		d.sentence, d.opened = err.Error(), time.Time{}
 	default:
-		t.failed++
-		t.trouble = err.Error()
+		d.failed++
+		d.trouble = err.Error()
 	}
+}
+
+// frozen is for how long the team could not write because it was refused; 0 if it
+// never was, or not both before and after.
+func (d *diary) frozen() time.Duration {
+	if d.closed.IsZero() || d.opened.IsZero() {
+		return 0
+	}
+	return d.opened.Sub(d.closed)
+}
+
+func (d *diary) writes() int { return d.accepted + d.refused + d.failed }
+
+// complaints are what the team would have noticed beyond a freeze: back is true if
+// the way led back before one, faults if control planes were killed, which then take
+// no writes.
+func (d *diary) complaints(back, faults bool) []string {
+	var out []string
+	switch {
+	case d.accepted == 0:
+		out = append(out, "none of the team's writes was accepted")
+	case back && d.refused > 0:
+		out = append(out, fmt.Sprintf("%d of the team's writes were refused, though the writer never changed: %s", d.refused, d.sentence))
+	case !back && d.refused == 0:
+		out = append(out, "none of the team's writes was refused: nobody saw the freeze")
+	case !back && d.closed.IsZero():
+		out = append(out, "none of the team's writes was accepted before the freeze")
+	case !back && d.opened.IsZero():
+		out = append(out, "none of the team's writes was accepted after the freeze")
+	}
+	if d.failed > 0 && !faults {
+		out = append(out, fmt.Sprintf("%d of the team's writes failed otherwise than refused: %s", d.failed, d.trouble))
+	}
+	return out
 }
 
 func (t *team) stop() {
@@ -148,10 +207,11 @@ func (t *team) stop() {
 
 // lost tells what is missing of the last release that was accepted.
 func (t *team) lost(ctx context.Context) string {
-	k, err := t.connect()
+	k, done, err := t.connect()
 	if err != nil {
 		return err.Error()
 	}
+	defer done()
 	cm, err := k.CoreV1().ConfigMaps(t.object.Namespace).Get(ctx, t.object.Name, metav1.GetOptions{})
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,0 +1,49 @@
+package demo
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAProcessThatEndsByItselfIsACrash(t *testing.T) {
+	c := newChildren(t.Context())
+	dir := t.TempDir()
+	crashing, err := c.run(dir, "controller", "/bin/sh", "-c", "echo out of luck >&2; exit 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-crashing.exit()
+	crashes := c.crashed()
+	if len(crashes) != 1 || !strings.HasPrefix(crashes[0], "controller ended by itself at ") || !strings.HasSuffix(crashes[0], ": exit status 3 (out of luck)") {
+		t.Errorf("crashes = %q, want one with its status and last words", crashes)
+	}
+}
+
+func TestAProcessThatIsKilledOrFinishedIsNoCrash(t *testing.T) {
+	c := newChildren(t.Context())
+	dir := t.TempDir()
+	killed, err := c.run(dir, "hub", "/bin/sh", "-c", "sleep 60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed.kill()
+	if err := killed.begin(); err != nil {
+		t.Fatal(err)
+	}
+	stop := filepath.Join(dir, "stop")
+	finishing, err := c.run(dir, "referee", "/bin/sh", "-c", "while [ ! -e "+stop+" ]; do sleep 0.05; done")
+	if err != nil {
+		t.Fatal(err)
+	}
+	finishing.finishing()
+	if err := os.WriteFile(stop, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	<-finishing.exit()
+	c.end()
+	if crashes := c.crashed(); len(crashes) != 0 {
+		t.Errorf("crashes = %q, want none", crashes)
+	}
+}
