@@ -102,7 +102,7 @@ type PlannedNetworks struct {
 	Count int32 `json:"count"`
 
 	// By is the day on which they are needed, for example 2027-03-31.
-	By string `json:"by"`
+	By Day `json:"by"`
 
 	// Reason says what they are needed for.
 	// +optional
@@ -174,7 +174,7 @@ type AddressClaimSpec struct {
 
 	// NeededBy is the day on which the network is needed, for example 2027-01-15.
 	// +optional
-	NeededBy string `json:"neededBy,omitempty"`
+	NeededBy Day `json:"neededBy,omitempty"`
 }
 
 // AddressClaimStatus is what a claim was given.
@@ -187,7 +187,7 @@ type AddressClaimStatus struct {
 	// is told from these days: a pool with a network without one has an unknown
 	// growth.
 	// +optional
-	AllocatedOn string `json:"allocatedOn,omitempty"`
+	AllocatedOn Day `json:"allocatedOn,omitempty"`
 }
 
 // AddressPoolList is a list of pools.
