@@ -92,18 +92,21 @@ type step struct {
 func (s step) changes() bool { return s.next != s.told() || s.floors != plan.Scale{} }
 
 // weigh gathers the balance of every workload that moves. A quarantined one is
-// led back to the source, whatever the goal is.
+// led back to the source, whatever the goal is, and so is one that was decided to
+// stay when some of it had moved.
 //
 // Absent is how many of them the target does not have.
 func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, absent int) {
-	for _, w := range v.estate.Workloads(plan.Moving) {
+	for _, w := range v.estate.Workloads(book.concerns) {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
 		l := load{workload: w, source: v.source.deployments[key], target: v.target.deployments[key]}
 		if l.source == nil {
 			continue // its team has deleted it since
 		}
-		if l.target == nil {
+		if l.target == nil && plan.Moving(w) {
 			absent++
+		}
+		if l.target == nil || !plan.Moving(w) && book.settle(l) {
 			continue
 		}
 		standing := book.observe(l, v.m.Status.Writer)
@@ -114,7 +117,7 @@ func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, absent
 		}
 		standing = standing.Try(v.m.Status.Stage, l.balance.Target, e.Clock.Now(), patience)
 		book.replicas[w.ID()] = standing
-		if standing.QuarantinedIn != "" {
+		if standing.QuarantinedIn != "" || !plan.Moving(w) {
 			l.balance.Goal = plan.Scale{Source: standing.Wanted}
 		}
 		loads = append(loads, l)

@@ -13,6 +13,9 @@ import (
 // then the rest of the capacity. Clients that never ask again enter the source and
 // are answered over the bridge.
 func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
+	if p, err := e.sitOn(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
 	if p, err := e.copyLate(ctx, v); err != nil || p.outcome != done {
 		return p, err
 	}

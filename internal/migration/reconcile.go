@@ -96,6 +96,10 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 	if err := e.follow(ctx, v); err != nil && v.m.Spec.Direction == v1.Forward {
 		return Progress{}, err
 	}
+	closed, err := e.keepClosed(ctx, v)
+	if (err != nil || closed.outcome != done) && v.m.Spec.Direction == v1.Forward {
+		return closed, err
+	}
 	s, more := next(v.m)
 	if !more {
 		return e.arrived(ctx, v)
@@ -130,7 +134,9 @@ func (e *Engine) begin(v *visit, s v1.Stage) Progress {
 	}
 	setFinished(v.m, s, metav1.ConditionFalse, v1.Busy, "begun")
 	v.start(s, v1.Forward, e.Clock.Now())
-	v.m.Status.Waits = nil
+	v.m.Status.Waits = slices.DeleteFunc(v.m.Status.Waits, func(w v1.Moment) bool {
+		return w.Name != freezeEnds || e.Clock.Now().Before(w.Until.Time) // a freeze that has ended does not begin again
+	})
 	e.Tell(v.m, v1.Busy, string(s)+" has begun")
 	return Again(v1.Busy, "begun")
 }

@@ -31,6 +31,9 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	if p, err := e.open(ctx, v, to); err != nil || p.outcome != done {
 		return p, err
 	}
+	if v.m.Status.Endpoint != to {
+		v.moment(endpointMoves, e.Clock.Now())
+	}
 	if p, err := e.point(ctx, v, to); err != nil || p.outcome != done {
 		return p, err
 	}
@@ -38,11 +41,15 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	if left, over := e.waited(v, "endpoint-"+string(to), ttl(v.m)); !over {
 		return waiting(v1.EndpointMoving, left, fmt.Sprintf("the API address of teams leads to the %s; old answers may live", to)), nil
 	}
-	if p, err := e.thaw(ctx, v, from); err != nil || p.outcome != done {
-		return p, err
+	if _, moved := v.noted(endpointMoves); moved {
+		return Done(), e.thaw(ctx, v, from)
 	}
 	return Done(), nil
 }
+
+// endpointMoves is when the endpoint was first to change sides; a Release that never
+// turned leaves it where it was.
+const endpointMoves = "endpoint-moves"
 
 // turn closes the writer's side, brings the mirror level, and turns it.
 func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, error) {
@@ -83,13 +90,63 @@ func (e *Engine) takeUp(ctx context.Context, v *visit) error {
 	return book.save(ctx, v)
 }
 
-// retire lets go of the source, for ever: the mirror and the bridge end.
+// retire lets go of the source, for ever: the mirror and the bridge end. The source
+// stays closed, because nothing follows it any more: what a team changed there would
+// be lost without a word.
 func (e *Engine) retire(ctx context.Context, v *visit) (Progress, error) {
-	gates := plan.Waive(plan.RetireGates(v.estate), v.m.Spec.Waivers, e.Clock.Now())
+	gates, err := e.retireGates(ctx, v)
+	if err != nil {
+		return Progress{}, err
+	}
 	if p := Through(gates); p != nil {
 		return *p, nil
 	}
+	record, err := e.freezeRecord(ctx, v, v1.Source)
+	if err != nil {
+		return Progress{}, err
+	}
+	notice := e.notice(v, record)
+	notice.Reason = fmt.Sprintf("its apps have moved to %s, and nothing follows this cluster any more", v.target.name)
+	if _, err := e.renew(ctx, &v.source, notice); err != nil {
+		return Progress{}, err
+	}
 	setRetired(v.m)
-	e.Tell(v.m, v1.Finished, fmt.Sprintf("%s let go of the source %s", v.m.Spec.Retire.By, v.source.name))
+	e.Tell(v.m, v1.Finished, fmt.Sprintf("%s let go of the source %s, which stays closed to teams until `crossfade freeze lift`", v.m.Spec.Retire.By, v.source.name))
 	return Again(v1.Finished, "the source was retired"), nil
+}
+
+// retireGates tell whether anything still needs the source: a workload that stays or
+// was left behind, capacity, or a name.
+func (e *Engine) retireGates(ctx context.Context, v *visit) ([]v1.Gate, error) {
+	book, err := e.openStandings(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	f := plan.RetireFacts{Estate: v.estate, Entry: 100}
+	for _, app := range e.standingsOf(v, book) {
+		if app.status.State == v1.MoveQuarantined {
+			f.Quarantined++
+		}
+	}
+	loads, _ := e.weigh(v, book, split(100))
+	for _, l := range loads {
+		if l.balance.Source.Spec > 0 || l.balance.Target.Ready < l.balance.Wanted {
+			f.Serving = append(f.Serving, l.workload.ID())
+		}
+	}
+	if v.m.Spec.DNS != nil {
+		f.Entry = v.m.Status.Entry
+		_, fresh, _, err := e.copies(ctx, v.m)
+		if err != nil {
+			return nil, err
+		}
+		have, err := fresh.provider.RecordSets(ctx, fresh.zone)
+		if err != nil {
+			return nil, fmt.Errorf("read the new copy of zone %s: %w", fresh.zone, err)
+		}
+		for _, set := range v.leading(have) {
+			f.Leading = append(f.Leading, set.Key.String())
+		}
+	}
+	return plan.Waive(plan.RetireGates(f), v.m.Spec.Waivers, e.Clock.Now()), nil
 }

@@ -10,6 +10,9 @@ import (
 // pod: names and clients stay where they are, and the bridge leads traffic to the
 // pods of both sides.
 func (e *Engine) shift(ctx context.Context, v *visit) (Progress, error) {
+	if p, err := e.sitOn(ctx, v); err != nil || p.outcome != done {
+		return p, err
+	}
 	gates := plan.Waive(plan.FollowedGates(v.facts()), v.m.Spec.Waivers, e.Clock.Now())
 	if p := Through(gates); p != nil {
 		return *p, nil

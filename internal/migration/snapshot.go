@@ -35,10 +35,8 @@ type archived struct {
 // snapshot brings the mirror level and keeps the source as it is now. With the
 // window Sitting, teams' changes are refused from here on.
 func (e *Engine) snapshot(ctx context.Context, v *visit) (Progress, error) {
-	if v.m.Spec.Freeze.Window == v1.Sitting {
-		if p, err := e.sit(ctx, v, v1.Source); err != nil || p.outcome != done {
-			return p, err
-		}
+	if p, err := e.sitOn(ctx, v); err != nil || p.outcome != done {
+		return p, err
 	}
 	level, err := e.levelGates(ctx, v)
 	if err != nil {

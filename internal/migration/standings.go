@@ -55,6 +55,25 @@ func (b *standings) save(ctx context.Context, v *visit) error {
 	return nil
 }
 
+// concerns tells whether a workload's capacity is the engine's: it moves, or it was
+// led over before it was decided that it stays.
+func (b *standings) concerns(w plan.Workload) bool {
+	_, led := b.replicas[w.ID()]
+	return plan.Moving(w) || led && w.Kind == "Deployment"
+}
+
+// settle forgets a workload that stays once all of it is back in the source, and
+// tells whether it is.
+func (b *standings) settle(l load) bool {
+	id := l.workload.ID()
+	if ptr.Deref(l.target.Spec.Replicas, 1) > 0 || ptr.Deref(l.source.Spec.Replicas, 1) < b.replicas[id].Wanted {
+		return false
+	}
+	delete(b.replicas, id)
+	delete(b.minimum, id)
+	return true
+}
+
 // observe takes up what teams changed meanwhile, and returns how the workload
 // stands.
 func (b *standings) observe(l load, writer v1.Side) plan.Standing {

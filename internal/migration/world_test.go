@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	netv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -124,10 +125,38 @@ func (w *world) until(reason v1.Reason, work func(*Engine, context.Context, *vis
 		if p.Reason == reason {
 			return p
 		}
-		w.clock.Step(5 * time.Second)
+		w.pass(5 * time.Second)
 	}
 	w.t.Fatalf("never came to %s; last %s: %s", reason, p.Reason, p.Message)
 	return p
+}
+
+// pass lets time pass in the clusters.
+func (w *world) pass(d time.Duration) {
+	w.clock.Step(d)
+	w.source.Tick()
+	w.target.Tick()
+}
+
+// serving is a Deployment behind a Service of its name.
+func serving(name string, replicas int32) []memory.Object {
+	labels := map[string]string{"app": name}
+	return objects(
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: labels},
+			Spec: appsv1.DeploymentSpec{
+				Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{Labels: labels},
+					Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: name, Image: name + ":1"}}},
+				},
+			},
+		},
+		&corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop"},
+			Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80}}},
+		},
+	)
 }
 
 const zoneName = "live.demo.test"

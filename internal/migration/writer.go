@@ -29,7 +29,7 @@ func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, e
 	}
 	notice := e.notice(v, record)
 	if proved(record) {
-		if standing, err := freeze.Closed(ctx, s.api, v.m.Name); err != nil || standing {
+		if standing, err := e.renew(ctx, s, notice); err != nil || standing {
 			return Done(), err
 		}
 	}
@@ -51,30 +51,104 @@ func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, e
 	return Done(), e.recordFrozen(ctx, record)
 }
 
+// renew gives a freeze that stands what the migration's spec says now, and tells
+// whether it stands.
+func (e *Engine) renew(ctx context.Context, s *site, notice freeze.Notice) (standing bool, err error) {
+	standing, err = freeze.Closed(ctx, s.api, notice.Migration)
+	if err != nil || !standing {
+		return false, err
+	}
+	return true, wrap("renew the freeze of "+s.name, freeze.Close(ctx, s.api, notice))
+}
+
+// freezeEnds is when the side to which teams write is opened again, whatever holds
+// the migration. Once it is over it stays so until the migration goes back.
+const freezeEnds = "freeze-ends"
+
 // sit closes the writer's side, for no longer than people were promised: then it
 // is opened again, and the stage is Held.
 func (e *Engine) sit(ctx context.Context, v *visit, side v1.Side) (Progress, error) {
+	record, err := e.findFreeze(ctx, v, side)
+	if err != nil {
+		return Progress{}, err
+	}
+	if v.overdue(record, e.Clock.Now()) {
+		return e.expire(ctx, v, side)
+	}
+	return e.close(ctx, v, side)
+}
+
+// sitOn keeps the source closed where the window is Sitting: from Snapshot to the
+// writer's hand-over.
+func (e *Engine) sitOn(ctx context.Context, v *visit) (Progress, error) {
+	if v.m.Spec.Freeze.Window != v1.Sitting || v.m.Status.Writer != v1.Source {
+		return Done(), nil
+	}
+	return e.sit(ctx, v, v1.Source)
+}
+
+// overdue tells whether the writer's side has been closed for longer than people were
+// promised: since it was proved, or since it was first to be closed.
+func (v *visit) overdue(record *v1.Freeze, now time.Time) bool {
 	limit := time.Duration(v.m.Spec.Freeze.MaxMinutes) * time.Minute
-	if _, over := e.waited(v, "freeze-ends", limit); !over {
-		return e.close(ctx, v, side)
+	if record != nil && record.Status.Since != nil {
+		return !now.Before(record.Status.Since.Add(limit))
+	}
+	return !now.Before(v.moment(freezeEnds, now.Add(limit)))
+}
+
+// expire opens the writer's side and holds the stage.
+func (e *Engine) expire(ctx context.Context, v *visit, side v1.Side) (Progress, error) {
+	if until, noted := v.noted(freezeEnds); !noted || e.Clock.Now().Before(until) {
+		v.setMoment(freezeEnds, e.Clock.Now())
 	}
 	if p, err := e.open(ctx, v, side); err != nil || p.outcome != done {
 		return p, err
 	}
-	return Hold(v1.FreezeTooLong, "%s was frozen for %s and is open again: roll back", v.on(side).name, limit), nil
+	return Hold(v1.FreezeTooLong, "%s was frozen for %d minutes and is open again: roll back", v.on(side).name, v.m.Spec.Freeze.MaxMinutes), nil
+}
+
+// keepClosed sees to the freezes that stand, in whatever stage and also on hold: they
+// say and exempt what the spec says now, and that of the side to which teams write
+// ends in time. It is Done unless that opened one.
+func (e *Engine) keepClosed(ctx context.Context, v *visit) (Progress, error) {
+	if retired(v.m) {
+		return Done(), nil
+	}
+	for _, s := range []*site{&v.source, &v.target} {
+		record, err := e.findFreeze(ctx, v, s.side)
+		if err != nil {
+			return Progress{}, err
+		}
+		if record == nil || !proved(record) {
+			continue
+		}
+		if s.side == v.m.Status.Writer && v.overdue(record, e.Clock.Now()) {
+			return e.expire(ctx, v, s.side)
+		}
+		if record, err = e.freezeRecord(ctx, v, s.side); err != nil {
+			return Progress{}, err
+		}
+		if _, err := e.renew(ctx, s, e.notice(v, record)); err != nil {
+			return Progress{}, err
+		}
+	}
+	return Done(), nil
 }
 
 // open lets teams change one side again. It is Done once every try of a write was
 // accepted.
 func (e *Engine) open(ctx context.Context, v *visit, side v1.Side) (Progress, error) {
 	s := v.on(side)
-	record := &v1.Freeze{}
-	err := e.Hub.Get(ctx, client.ObjectKey{Namespace: v.m.Namespace, Name: freezeName(v.m, side)}, record)
-	if apierrors.IsNotFound(err) { // nothing is known of a freeze, which is not to say that none stands
+	record, err := e.findFreeze(ctx, v, side)
+	if err != nil {
+		return Progress{}, err
+	}
+	if record == nil { // nothing is known of a freeze, which is not to say that none stands
 		return Done(), wrap("open "+s.name+" to teams", freeze.Lift(ctx, s.api, v.m.Name))
 	}
-	if err != nil {
-		return Progress{}, fmt.Errorf("read freeze of %s: %w", s.name, err)
+	if err := e.countFrozen(ctx, v, record); err != nil {
+		return Progress{}, err
 	}
 	if err := freeze.Lift(ctx, s.api, v.m.Name); err != nil {
 		return Progress{}, fmt.Errorf("open %s to teams: %w", s.name, err)
@@ -88,26 +162,62 @@ func (e *Engine) open(ctx context.Context, v *visit, side v1.Side) (Progress, er
 	return Done(), client.IgnoreNotFound(err)
 }
 
-// thaw notes for how long teams' changes were refused on both sides, which ends
-// when their address leads to the side that is open.
-func (e *Engine) thaw(ctx context.Context, v *visit, closed v1.Side) (Progress, error) {
-	record, err := e.freezeRecord(ctx, v, closed)
-	if err != nil {
-		return Progress{}, err
+// countFrozen notes for how long teams' changes were refused on both sides, one of
+// which is about to open.
+func (e *Engine) countFrozen(ctx context.Context, v *visit, opening *v1.Freeze) error {
+	other, err := e.findFreeze(ctx, v, opening.Spec.Side.Other())
+	if err != nil || other == nil || other.Status.Since == nil || opening.Status.Since == nil {
+		return err
 	}
-	if since := record.Status.Since; since != nil {
-		v.m.Status.FrozenSeconds = int32(e.Clock.Now().Sub(since.Time).Round(time.Second) / time.Second)
+	since := opening.Status.Since.Time
+	if other.Status.Since.After(since) {
+		since = other.Status.Since.Time
 	}
-	return Done(), nil
+	v.m.Status.FrozenSeconds = e.secondsSince(since)
+	return nil
 }
 
-// freezeRecord is the Freeze object of one side, made if it is not there.
-func (e *Engine) freezeRecord(ctx context.Context, v *visit, side v1.Side) (*v1.Freeze, error) {
+// thaw notes for how long teams' changes were refused, which ends when their address
+// leads to the side that is open.
+func (e *Engine) thaw(ctx context.Context, v *visit, closed v1.Side) error {
+	record, err := e.findFreeze(ctx, v, closed)
+	if err != nil || record == nil || record.Status.Since == nil {
+		return err
+	}
+	v.m.Status.FrozenSeconds = e.secondsSince(record.Status.Since.Time)
+	return nil
+}
+
+func (e *Engine) secondsSince(since time.Time) int32 {
+	return int32(e.Clock.Now().Sub(since).Round(time.Second) / time.Second)
+}
+
+// findFreeze is the Freeze object of one side, nil if there is none.
+func (e *Engine) findFreeze(ctx context.Context, v *visit, side v1.Side) (*v1.Freeze, error) {
 	record := &v1.Freeze{}
 	key := client.ObjectKey{Namespace: v.m.Namespace, Name: freezeName(v.m, side)}
 	err := e.Hub.Get(ctx, key, record)
-	if !apierrors.IsNotFound(err) {
-		return record, wrap("read freeze "+key.Name, err)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return record, wrap("read freeze "+key.Name, err)
+}
+
+// freezeRecord is the Freeze object of one side, made if it is not there, with what
+// the spec says now.
+func (e *Engine) freezeRecord(ctx context.Context, v *visit, side v1.Side) (*v1.Freeze, error) {
+	record, err := e.findFreeze(ctx, v, side)
+	if err != nil {
+		return nil, err
+	}
+	policy := v.m.Spec.Freeze
+	if record != nil {
+		if record.Spec.Contact == policy.Contact && slices.Equal(record.Spec.Exempt, policy.Exempt) {
+			return record, nil
+		}
+		record = record.DeepCopy()
+		record.Spec.Contact, record.Spec.Exempt = policy.Contact, policy.Exempt
+		return record, wrap("change freeze "+record.Name, e.Hub.Update(ctx, record))
 	}
 	reason := fmt.Sprintf("its apps are moving to %s", v.target.name)
 	if side == v1.Target {
@@ -115,15 +225,15 @@ func (e *Engine) freezeRecord(ctx context.Context, v *visit, side v1.Side) (*v1.
 	}
 	record = &v1.Freeze{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: key.Name, Namespace: key.Namespace,
+			Name: freezeName(v.m, side), Namespace: v.m.Namespace,
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(v.m, v1.GroupVersion.WithKind("Migration"))},
 		},
 		Spec: v1.FreezeSpec{
 			Cluster: v.on(side).name, Migration: v.m.Name, Side: side,
-			Reason: reason, Contact: v.m.Spec.Freeze.Contact, Exempt: v.m.Spec.Freeze.Exempt,
+			Reason: reason, Contact: policy.Contact, Exempt: policy.Exempt,
 		},
 	}
-	return record, wrap("record freeze "+key.Name, e.Hub.Create(ctx, record))
+	return record, wrap("record freeze "+record.Name, e.Hub.Create(ctx, record))
 }
 
 func (e *Engine) recordFrozen(ctx context.Context, record *v1.Freeze) error {

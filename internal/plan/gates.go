@@ -263,16 +263,6 @@ func QuarantineGates(quarantined, most int32) []v1.Gate {
 	return []v1.Gate{passed(GateQuarantine, observed)}
 }
 
-// RetireGates tell whether the source may be let go.
-func RetireGates(e Estate) []v1.Gate {
-	staying := e.Workloads(func(w Workload) bool { return w.Decide != v1.DecideMove })
-	if len(staying) > 0 {
-		return []v1.Gate{held(GateStaying, v1.DecisionNeeded,
-			fmt.Sprintf("%d workloads stay in the source, first %s", len(staying), staying[0].ID()), "none")}
-	}
-	return []v1.Gate{passed(GateStaying, "nothing stays in the source")}
-}
-
 // first is the first item, as a remark; "" if there is none.
 func first(items []string) string {
 	if len(items) == 0 {
