@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -68,7 +69,10 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 	trend, ok := FitTrend(usual)
 	if !ok {
 		lack(fmt.Sprintf("how use grows: %d samples outside of events, where at least %d over %d days are needed (spec.samples)", len(usual), fewest, fewestDays), "spec", "samples")
-		flat := demand{level: last.Used / demand{events: w.Spec.Events}.multiplier(last.On.Start()), from: at, events: w.Spec.Events}
+		flat := demand{from: at, events: w.Spec.Events}
+		if len(usual) > 0 {
+			flat.level = slices.MaxFunc(usual, func(a, b landing.UseSample) int { return cmp.Compare(a.On, b.On) }).Used
+		}
 		return flat, flat, path
 	}
 	a.Trend = &trend
@@ -78,10 +82,9 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 	return project(trend.High), project(trend.PerDay), path
 }
 
-// usual returns the samples up to a time that no event raised, which is what grows,
+// usual returns the samples up to a time and outside of events, which is what grows,
 // and the newest sample of all, nil if there is none.
 func (w *Watch) usual(at time.Time) (usual []landing.UseSample, last *landing.UseSample) {
-	calendar := demand{events: w.Spec.Events}
 	for i, s := range w.Spec.Samples {
 		if s.On.Start().After(at) {
 			continue
@@ -89,7 +92,7 @@ func (w *Watch) usual(at time.Time) (usual []landing.UseSample, last *landing.Us
 		if last == nil || s.On > last.On {
 			last = &w.Spec.Samples[i]
 		}
-		if calendar.multiplier(s.On.Start()) == 1 {
+		if !slices.ContainsFunc(w.Spec.Events, func(e landing.PlannedEvent) bool { return e.From <= s.On && s.On <= e.To }) {
 			usual = append(usual, s)
 		}
 	}
