@@ -29,6 +29,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Decision{}, &DecisionList{},
 		&AddressPool{}, &AddressPoolList{},
 		&AddressClaim{}, &AddressClaimList{},
+		&CoreNetwork{}, &CoreNetworkList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

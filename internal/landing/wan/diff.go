@@ -1,0 +1,288 @@
+package wan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A Difference is what a change of a core network changes.
+type Difference struct {
+	Network string
+	// Moves are attachments that land elsewhere, come, or go.
+	Moves []Move
+	// Changes are pairs of hosts with another outcome.
+	Changes []Change
+	// Pairs is how many pairs of hosts of different attachments were compared, and
+	// Turned how many have another outcome. Classes is how many kinds of hosts had to
+	// be told apart.
+	Pairs, Turned, Classes int
+}
+
+// A Move is an attachment that lands elsewhere than before. From or To is nil if it
+// is not there before or after.
+type Move struct {
+	Attachment string
+	From, To   *Landing
+}
+
+// A Change is what turns between every host of one side and every one of the other.
+// Sides land where they do after the change, or before it if they go.
+type Change struct {
+	From, To      Side
+	Before, After Outcome
+	// wholeFrom and wholeTo hold when all hosts of the place are in it.
+	wholeFrom, wholeTo bool
+}
+
+// Compare returns what changes from one state of a core network to another. It is
+// computed by classes, like Flows. Hosts that are there in one of the states only
+// count as reaching nothing in the other.
+func Compare(before, after *Network) *Difference {
+	c := &comparison{before: before.matrix(), after: after.matrix(), index: map[hostKey]int{}}
+	c.join()
+	d := &Difference{Network: after.Name, Moves: moves(before, after)}
+	c.compare(d)
+	return d
+}
+
+// CompareAll compares core networks by name. One that is there in one of the states
+// only is compared with one to which nothing is attached.
+func CompareAll(before, after []*Network) []*Difference {
+	var out []*Difference
+	named := func(all []*Network, name string) *Network {
+		for _, n := range all {
+			if n.Name == name {
+				return n
+			}
+		}
+		p := &Policy{}
+		p.index()
+		return &Network{Name: name, Policy: p}
+	}
+	var names []string
+	for _, n := range slices.Concat(before, after) {
+		names = append(names, n.Name)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		out = append(out, Compare(named(before, name), named(after, name)))
+	}
+	return out
+}
+
+// Sentences tells the difference, one change a sentence: moves first, then what
+// reaches more than before, then the rest.
+func (d *Difference) Sentences() []string {
+	var out []string
+	for _, m := range d.Moves {
+		out = append(out, m.String())
+	}
+	for _, c := range d.Changes {
+		out = append(out, c.String())
+	}
+	return out
+}
+
+func moves(before, after *Network) []Move {
+	var out []Move
+	for _, a := range before.Attachments {
+		b := after.byName[a.Name]
+		switch {
+		case b == nil:
+			out = append(out, Move{Attachment: a.Name, From: &a.Landing})
+		case !a.Landing.lands(b.Landing):
+			out = append(out, Move{Attachment: a.Name, From: &a.Landing, To: &b.Landing})
+		}
+	}
+	for _, a := range after.Attachments {
+		if before.byName[a.Name] == nil {
+			out = append(out, Move{Attachment: a.Name, To: &a.Landing})
+		}
+	}
+	slices.SortFunc(out, func(a, b Move) int { return strings.Compare(a.Attachment, b.Attachment) })
+	return out
+}
+
+func (m Move) String() string {
+	switch {
+	case m.From == nil:
+		return fmt.Sprintf("after this, %s is attached and lands in %s", m.Attachment, placeOf(*m.To))
+	case m.To == nil:
+		return fmt.Sprintf("after this, %s is not attached any more; today it lands in %s", m.Attachment, placeOf(*m.From))
+	}
+	return fmt.Sprintf("after this, %s lands in %s; today in %s", m.Attachment, placeOf(*m.To), placeOf(*m.From))
+}
+
+func placeOf(l Landing) string {
+	switch {
+	case len(l.Missing) > 0:
+		return "an unknown place (" + list(l.Missing) + ")"
+	case l.Segment == "" && l.Group == "":
+		return "no segment (" + l.Why + ")"
+	}
+	return l.String()
+}
+
+type hostKey struct {
+	name   string
+	prefix netip.Prefix
+}
+
+// A joined host is the same host in both states; one of them may be nil.
+type joined struct{ before, after *host }
+
+func (j joined) attachment() *Attachment {
+	if j.after != nil {
+		return j.after.Attachment
+	}
+	return j.before.Attachment
+}
+
+// A comparison joins the hosts of two states, and the classes that they have.
+type comparison struct {
+	before, after *matrix
+	index         map[hostKey]int
+	hosts         []joined
+	classes       [][]joined
+	places        []int // of each class
+	sizes         map[int]int
+}
+
+func (c *comparison) join() {
+	for _, h := range c.after.hosts {
+		c.index[hostKey{h.Attachment.Name, h.Prefix}] = len(c.hosts)
+		c.hosts = append(c.hosts, joined{after: h})
+	}
+	for _, h := range c.before.hosts {
+		if i, ok := c.index[hostKey{h.Attachment.Name, h.Prefix}]; ok {
+			c.hosts[i].before = h
+		} else {
+			c.hosts = append(c.hosts, joined{before: h})
+		}
+	}
+	type key struct{ src, dst, src2, dst2, place int }
+	var places places
+	index := map[key]int{}
+	c.sizes = map[int]int{}
+	for _, j := range c.hosts {
+		k := key{-1, -1, -1, -1, places.number(j.attachment())}
+		if j.before != nil {
+			k.src, k.dst = j.before.src, j.before.dst
+		}
+		if j.after != nil {
+			k.src2, k.dst2 = j.after.src, j.after.dst
+		}
+		i, ok := index[k]
+		if !ok {
+			i = len(c.classes)
+			index[k] = i
+			c.classes, c.places = append(c.classes, nil), append(c.places, k.place)
+		}
+		c.classes[i] = append(c.classes[i], j)
+		c.sizes[k.place]++
+	}
+}
+
+// absent is the outcome of hosts that are not there.
+var absent = Outcome{Verdict: No, Why: "it is not attached"}
+
+func (m *matrix) between(from, to *host) Outcome {
+	if from == nil || to == nil {
+		return absent
+	}
+	_, there, back := m.outcome(from, to)
+	o := outcomeOf(there, back)
+	return o
+}
+
+// compare looks at each pair of classes once.
+func (c *comparison) compare(d *Difference) {
+	d.Classes = len(c.classes)
+	ids := map[string]int{}
+	id := func(o Outcome) int {
+		key := o.key()
+		n, ok := ids[key]
+		if !ok {
+			n = len(ids)
+			ids[key] = n
+		}
+		return n
+	}
+	blocks := rectangles(len(c.classes), len(c.classes), func(i, j int) (block, bool) {
+		from, to := c.classes[i], c.classes[j]
+		pairs := pairsOf(from, to)
+		if pairs == 0 {
+			return block{}, false
+		}
+		d.Pairs += pairs
+		before, after := c.before.between(from[0].before, to[0].before), c.after.between(from[0].after, to[0].after)
+		if before.same(after) {
+			return block{}, false
+		}
+		d.Turned += pairs
+		return block{from: c.places[i], to: c.places[j], before: id(before), after: id(after)}, true
+	})
+	for _, b := range blocks {
+		x, y := c.classes[b.rows[0]][0], c.classes[b.columns[0]][0]
+		change := Change{From: c.side(b.rows), To: c.side(b.columns), Before: c.before.between(x.before, y.before), After: c.after.between(x.after, y.after)}
+		change.wholeFrom = len(change.From.Hosts) == c.sizes[b.from]
+		change.wholeTo = len(change.To.Hosts) == c.sizes[b.to]
+		d.Changes = append(d.Changes, change)
+	}
+	slices.SortStableFunc(d.Changes, func(a, b Change) int {
+		if r := a.rank() - b.rank(); r != 0 {
+			return r
+		}
+		return strings.Compare(a.String(), b.String())
+	})
+}
+
+// pairsOf counts the pairs of hosts of different attachments.
+func pairsOf(from, to []joined) int {
+	pairs := len(from) * len(to)
+	own := map[*Attachment]int{}
+	if len(to) < len(from) {
+		from, to = to, from
+	}
+	for _, j := range from {
+		own[j.attachment()]++
+	}
+	for _, j := range to {
+		pairs -= own[j.attachment()]
+	}
+	return pairs
+}
+
+func (c *comparison) side(classes []int) Side {
+	var s Side
+	for _, i := range classes {
+		for _, j := range c.classes[i] {
+			h := j.after
+			if h == nil {
+				h = j.before
+			}
+			s.Hosts = append(s.Hosts, h.Host)
+		}
+	}
+	s.Landing = s.Hosts[0].Attachment.Landing
+	sortHosts(s.Hosts)
+	return s
+}
+
+// rank orders changes by how much they matter: what is reached past inspection, what
+// is reached, what is not known, what ends.
+func (c *Change) rank() int {
+	switch {
+	case c.After.Verdict == Yes && len(c.After.Through) == 0:
+		return 0
+	case c.After.Verdict == Yes:
+		return 1
+	case c.After.Verdict == OneWay:
+		return 2
+	case c.After.Verdict == Unknown:
+		return 3
+	}
+	return 4
+}
