@@ -67,10 +67,10 @@ const (
 type Acceptance string
 
 const (
-	// Accepted attachments join their segment.
-	Accepted Acceptance = "Accepted"
-	// Pending attachments wait, and reach nothing.
-	Pending Acceptance = "Pending"
+	// AttachmentAccepted attachments join their segment.
+	AttachmentAccepted Acceptance = "Accepted"
+	// AttachmentPending attachments wait, and reach nothing.
+	AttachmentPending Acceptance = "Pending"
 )
 
 // Transit says what the network behind an attachment does with packets for

@@ -97,7 +97,7 @@ func (n *Network) place(a *Attachment, r *AttachmentRule) Landing {
 	switch {
 	case !slices.ContainsFunc(a.Regions, func(r string) bool { _, ok := n.Policy.edgeIndex[r]; return ok }):
 		return Landing{Rule: r.Number, Why: "the core network is not in " + list(a.Regions)}
-	case accept && a.Acceptance == landing.Pending:
+	case accept && a.Acceptance == landing.AttachmentPending:
 		return Landing{Rule: r.Number, Why: "it waits to be accepted into " + strings.TrimSpace(l.Segment+" "+l.Group)}
 	case accept && a.Acceptance == "":
 		l.Missing = []string{"whether " + a.Name + " is accepted"}

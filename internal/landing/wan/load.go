@@ -173,7 +173,7 @@ func (n *Network) attachment(c cursor, from *landing.NetworkAttachment, number i
 	if len(a.Regions) > 1 && a.Type != landing.AttachmentDirectConnect {
 		c.field("regions").wrong("attachment", "one region: only a direct-connect-gateway stands in several")
 	}
-	if a.Acceptance != "" && a.Acceptance != landing.Accepted && a.Acceptance != landing.Pending {
+	if a.Acceptance != "" && a.Acceptance != landing.AttachmentAccepted && a.Acceptance != landing.AttachmentPending {
 		c.field("acceptance").wrong("attachment", "Accepted or Pending")
 	}
 	if a.Transit != "" && a.Transit != landing.Returns && a.Transit != landing.Ends {
