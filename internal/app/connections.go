@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -30,7 +29,6 @@ type connections struct {
 	hub      cluster.API
 	identity string
 	lease    time.Duration
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	// changed is told whenever something changed in any cluster.
 	changed func()
 
@@ -101,7 +99,7 @@ func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []by
 	}
 	k, err := cluster.Connect(ctx, cluster.Options{
 		Config: config, PinUID: pinOf(obj), Identity: c.identity, LeaseDuration: c.lease, WriteTimeout: c.lease / 3,
-		Clock: clock.RealClock{}, Dial: c.dial,
+		Clock: clock.RealClock{},
 	})
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func (e *engine) Start(ctx context.Context) error {
 
 	wake := newWakeUp(e.options.Hub.Namespace, hub)
 	c := &connections{
-		ctx: ctx, hub: hub, identity: identity, lease: e.options.LeaseDuration, dial: nil, changed: wake.ring,
+		ctx: ctx, hub: hub, identity: identity, lease: e.options.LeaseDuration, changed: wake.ring,
 		open: map[client.ObjectKey]*connection{},
 	}
 	recorder := e.manager.GetEventRecorder("crossfade")

@@ -27,7 +27,6 @@ type capacityWatch struct {
 	samples   int
 	min, max  float64
 	minOf     string
-	maxOf     string
 	overBound string
 }
 
@@ -79,9 +78,7 @@ func (c *capacityWatch) sample(w *world, source, target appslisters.DeploymentLi
 		if share < c.min {
 			c.min, c.minOf = share, wl.ID()
 		}
-		if share > c.max {
-			c.max, c.maxOf = share, wl.ID()
-		}
+		c.max = max(c.max, share)
 		if ready > plan.Bound(wanted, maxTotalPercent) {
 			c.overBound = wl.ID()
 		}

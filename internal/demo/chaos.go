@@ -38,7 +38,7 @@ func (s *show) startChaos(ctx context.Context) *chaos {
 	c.left, c.planes = killings, []string{"hub", "source", "target"}
 	c.next = 1 + c.random.IntN(10)
 	for _, name := range []string{"source", "target", "hub"} {
-		s.proxies[name].onWrite(func(int) (bool, func()) { return c.strike(name) })
+		s.proxies[name].onWrite(func() (bool, func()) { return c.strike(name) })
 	}
 	go c.run(ctx)
 	return c

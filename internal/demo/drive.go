@@ -39,8 +39,10 @@ func (w *world) inventory(ctx context.Context, deployments []appsv1.Deployment, 
 		cronJobs     batchv1.CronJobList
 		jobs         batchv1.JobList
 		services     corev1.ServiceList
+		replicaSets  appsv1.ReplicaSetList
+		pods         corev1.PodList
 	)
-	for _, l := range []client.ObjectList{&statefulSets, &daemonSets, &cronJobs, &jobs, &services} {
+	for _, l := range []client.ObjectList{&statefulSets, &daemonSets, &cronJobs, &jobs, &services, &replicaSets, &pods} {
 		if err := w.source.client.List(ctx, l); err != nil {
 			return plan.Estate{}, err
 		}
@@ -48,6 +50,7 @@ func (w *world) inventory(ctx context.Context, deployments []appsv1.Deployment, 
 	return plan.Inventory(plan.Objects{
 		Deployments: pointers(deployments), StatefulSets: pointers(statefulSets.Items), DaemonSets: pointers(daemonSets.Items),
 		CronJobs: pointers(cronJobs.Items), Jobs: pointers(jobs.Items), Services: pointers(services.Items),
+		ReplicaSets: pointers(replicaSets.Items), Pods: pointers(pods.Items),
 	}, decisions), nil
 }
 

@@ -19,12 +19,11 @@ type proxy struct {
 	url     string
 	handler http.Handler
 
-	mu     sync.Mutex
-	cut    bool
-	writes int
+	mu  sync.Mutex
+	cut bool
 	// strike, if set, is called for each write; it says whether the write is to be
 	// passed on, and what is to be done before its reply is.
-	strike func(write int) (pass bool, then func())
+	strike func() (pass bool, then func())
 }
 
 func newProxy(config *rest.Config, listen string) (*proxy, error) {
@@ -57,10 +56,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	cut, strike := p.cut, p.strike
 	write := r.Method != http.MethodGet
-	if write {
-		p.writes++
-	}
-	n := p.writes
 	p.mu.Unlock()
 	if cut {
 		panic(http.ErrAbortHandler)
@@ -69,7 +64,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.handler.ServeHTTP(w, r)
 		return
 	}
-	pass, then := strike(n)
+	pass, then := strike()
 	if !pass {
 		panic(http.ErrAbortHandler)
 	}
@@ -88,7 +83,7 @@ func (p *proxy) set(cut bool) {
 	p.cut = cut
 }
 
-func (p *proxy) onWrite(strike func(int) (bool, func())) {
+func (p *proxy) onWrite(strike func() (bool, func())) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.strike = strike

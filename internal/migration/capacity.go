@@ -179,7 +179,7 @@ func setFloor(ctx context.Context, s *site, h *autoscalingv2.HorizontalPodAutosc
 	told.Spec.MinReplicas = &floor
 	patch := client.MergeFromWithOptions(h.DeepCopy(), client.MergeFromWithOptimisticLock{})
 	err := s.api.Patch(ctx, told, patch, client.FieldOwner(cluster.FieldManager))
-	return wrap(fmt.Sprintf("lower HorizontalPodAutoscaler %s/%s in %s to %d", h.Namespace, h.Name, s.name, floor), err)
+	return wrap(fmt.Sprintf("set the minimum of HorizontalPodAutoscaler %s/%s in %s to %d", h.Namespace, h.Name, s.name, floor), err)
 }
 
 // autoscaler is the workload's autoscaler on one side, nil if it has none there.

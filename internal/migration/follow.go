@@ -92,7 +92,7 @@ func following(m *v1.Migration) Following {
 	return f
 }
 
-// follow keeps the mirror, the bridge and the second copy of the zone going.
+// follow keeps the mirror and the bridge going.
 func (e *Engine) follow(ctx context.Context, v *visit) error {
 	followed, err := e.Follower.Follow(ctx, v.subject(), following(v.m))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	netv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -49,6 +50,10 @@ type site struct {
 	ingresses   []*netv1.Ingress
 	slices      []*discoveryv1.EndpointSlice
 	audiences   map[client.ObjectKey]audience
+	// podsOf names the Deployment that each pod belongs to; loose are pods that belong
+	// to none, nor to any other kind of workload.
+	podsOf map[client.ObjectKey]string
+	loose  []*metav1.PartialObjectMetadata
 }
 
 // A Connection is one cluster as the engine uses it.
@@ -120,7 +125,7 @@ func (s *site) read(ctx context.Context, in func(string) bool) error {
 	s.services = byKey(within(in, services.Items))
 	s.ingresses = within(in, ingresses.Items)
 	s.slices = within(in, endpoints.Items)
-	return nil
+	return s.readPods(ctx, in)
 }
 
 // inventory reads the kinds that only the inventory needs, and takes it.
@@ -136,8 +141,13 @@ func (e *Engine) inventory(ctx context.Context, m *v1.Migration, s *site) (plan.
 			return plan.Estate{}, err
 		}
 	}
+	pods, replicaSets, err := s.looseOnes(ctx)
+	if err != nil {
+		return plan.Estate{}, err
+	}
 	in := Scope(m)
 	return plan.Inventory(plan.Objects{
+		Pods: pods, ReplicaSets: replicaSets,
 		Deployments: values(s.deployments), Services: values(s.services),
 		Autoscalers: values(s.autoscalers), Ingresses: s.ingresses,
 		StatefulSets: within(in, statefulSets.Items), DaemonSets: within(in, daemonSets.Items),

@@ -1,8 +1,6 @@
 package migration
 
 import (
-	"strings"
-
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,7 +20,7 @@ func (v *visit) reachable(s *site, w plan.Workload, ready int32) int32 {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: name}
 		var led int32
 		for address, pod := range here[key].own {
-			if strings.HasPrefix(pod, w.Name+"-") && (!bridged || there[key].carried[address]) {
+			if s.podsOf[client.ObjectKey{Namespace: w.Namespace, Name: pod}] == w.Name && (!bridged || there[key].carried[address]) {
 				led++
 			}
 		}

@@ -53,11 +53,16 @@ func describe(m *v1.Migration, p Progress) {
 	}
 }
 
+// arrivedAt is the last stage in force when none is under way; Nothing if every stage
+// was undone, or none was begun.
 func arrivedAt(m *v1.Migration) v1.Stage {
-	if m.Spec.Direction == v1.Back {
-		return m.Spec.BackTo
+	at := v1.Nothing
+	for _, s := range v1.Stages {
+		if begun(m, s) {
+			at = s
+		}
 	}
-	return v1.Release
+	return at
 }
 
 // announce publishes an event when a stage comes to be held or failed for another

@@ -46,7 +46,7 @@ type Workload struct {
 	Relations `json:",omitzero"`
 	// Pod is the template of its pods. It is shared and must not be changed.
 	Pod *corev1.PodTemplateSpec `json:"-"`
-	// Owner is the app that it belongs to.
+	// app is the name of the app that it belongs to.
 	app string
 }
 

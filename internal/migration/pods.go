@@ -1,0 +1,92 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// readPods learns of every pod whose it is. Its owner is its ReplicaSet, and that is a
+// Deployment's if it is named after it, by what the controller adds to the name, and
+// the Deployment selects the pod: a name alone may be another's with a longer one.
+func (s *site) readPods(ctx context.Context, in func(string) bool) error {
+	var pods metav1.PartialObjectMetadataList
+	pods.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
+	if err := s.api.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	selectors := make(map[client.ObjectKey]labels.Selector, len(s.deployments))
+	for key, d := range s.deployments {
+		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+		if err != nil {
+			return fmt.Errorf("selector of Deployment %s: %w", key, err)
+		}
+		selectors[key] = selector
+	}
+	s.podsOf, s.loose = make(map[client.ObjectKey]string, len(pods.Items)), nil
+	for _, pod := range within(in, pods.Items) {
+		owner := metav1.GetControllerOfNoCopy(pod)
+		if owner != nil && owner.Kind != "ReplicaSet" {
+			continue
+		}
+		if owner != nil {
+			if cut := strings.LastIndex(owner.Name, "-"); cut > 0 {
+				deployment := client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name[:cut]}
+				if selector := selectors[deployment]; selector != nil && selector.Matches(labels.Set(pod.Labels)) {
+					s.podsOf[client.ObjectKeyFromObject(pod)] = deployment.Name
+					continue
+				}
+			}
+		}
+		s.loose = append(s.loose, pod)
+	}
+	return nil
+}
+
+// looseOnes reads the pods that nothing keeps, but those that have run to their end,
+// and the ReplicaSets that no Deployment keeps: workloads of their own.
+func (s *site) looseOnes(ctx context.Context) (pods []*corev1.Pod, sets []*appsv1.ReplicaSet, err error) {
+	seen := map[client.ObjectKey]bool{}
+	for _, metadata := range s.loose {
+		key := client.ObjectKeyFromObject(metadata)
+		if owner := metav1.GetControllerOfNoCopy(metadata); owner != nil {
+			key.Name = owner.Name
+			rs := &appsv1.ReplicaSet{}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			if found, err := s.found(ctx, key, rs); err != nil {
+				return nil, nil, err
+			} else if found {
+				sets = append(sets, rs)
+			}
+			continue
+		}
+		pod := &corev1.Pod{}
+		found, err := s.found(ctx, key, pod)
+		if err != nil {
+			return nil, nil, err
+		}
+		if found && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			pods = append(pods, pod)
+		}
+	}
+	return pods, sets, nil
+}
+
+// found reads an object, and tells whether it is there.
+func (s *site) found(ctx context.Context, key client.ObjectKey, into client.Object) (bool, error) {
+	err := s.api.Get(ctx, key, into)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
