@@ -37,10 +37,10 @@ const mostBytes = 256 << 20
 // symlink is the mode of a symbolic link in a tree of Git: its content is a path.
 const symlink = "120000"
 
-// wanted reports whether a file can be part of a landing zone: YAML and JSON, and
-// nothing hidden.
-func wanted(name string) bool {
-	return (source.IsYAML(name) || path.Ext(name) == ".json") && !hidden(name)
+// isRead reports whether a file's content can be part of a landing zone: documents,
+// policies and lenses, decisions.
+func isRead(name string) bool {
+	return source.IsYAML(name) || path.Ext(name) == ".json" || path.Ext(name) == ".md"
 }
 
 // hidden reports whether a part of a path, relative to the folder, begins with a
@@ -49,8 +49,10 @@ func hidden(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
-// Disk returns the YAML and JSON files below dir, in the order of their names, which
-// are their paths below name: what people call the folder.
+// Disk returns the files below dir, in the order of their names, which are their
+// paths below name: what people call the folder. Hidden ones are left out. Only
+// YAML, JSON and Markdown have their content; that others are there is all that
+// anybody asks.
 func Disk(dir, name string) ([]source.File, error) {
 	var files []source.File
 	var size int64
@@ -66,7 +68,12 @@ func Disk(dir, name string) ([]source.File, error) {
 		switch {
 		case d.IsDir() && relative != "." && hidden(relative):
 			return fs.SkipDir
-		case d.IsDir() || !wanted(relative):
+		case d.IsDir() || hidden(relative):
+			return nil
+		}
+		file := source.File{Name: path.Join(filepath.ToSlash(name), relative)}
+		if !isRead(relative) {
+			files = append(files, file)
 			return nil
 		}
 		data, err := os.ReadFile(at)
@@ -74,16 +81,17 @@ func Disk(dir, name string) ([]source.File, error) {
 			return err
 		}
 		if size += int64(len(data)); size > mostBytes {
-			return fmt.Errorf("it holds more than %d MiB of YAML and JSON", mostBytes>>20)
+			return fmt.Errorf("it holds more than %d MiB of YAML, JSON and Markdown", mostBytes>>20)
 		}
-		files = append(files, source.File{Name: path.Join(filepath.ToSlash(name), relative), Data: data})
+		file.Data = data
+		files = append(files, file)
 		return nil
 	})
 	return files, err
 }
 
-// Revision returns the YAML and JSON files below dir as they stood in a revision of
-// the repository that dir is in, named as Disk names them. The error wraps
+// Revision returns the files below dir as they stood in a revision of the repository
+// that dir is in, as Disk does. The error wraps
 // ErrNoRepository, ErrNoRevision or ErrNoFolder where that is what is wrong.
 func Revision(ctx context.Context, dir, name, revision string) ([]source.File, error) {
 	if strings.HasPrefix(revision, "-") {
@@ -102,33 +110,37 @@ func Revision(ctx context.Context, dir, name, revision string) ([]source.File, e
 	if err != nil {
 		return nil, ErrNoFolder
 	}
-	var names []string
+	var files []source.File
 	var blobs bytes.Buffer
 	for entry := range strings.SplitSeq(string(listed), "\x00") {
 		about, file, ok := strings.Cut(entry, "\t")
 		fields := strings.Fields(about)
-		if !ok || len(fields) != 3 || fields[1] != "blob" || fields[0] == symlink || !wanted(file) {
+		if !ok || len(fields) != 3 || fields[1] != "blob" || fields[0] == symlink || hidden(file) {
 			continue
 		}
-		names = append(names, path.Join(filepath.ToSlash(name), file))
-		fmt.Fprintln(&blobs, fields[2])
+		files = append(files, source.File{Name: path.Join(filepath.ToSlash(name), file)})
+		if isRead(file) {
+			fmt.Fprintln(&blobs, fields[2])
+		}
 	}
 	contents, err := git(ctx, dir, &blobs, "cat-file", "--batch")
 	if err != nil {
 		return nil, err
 	}
-	return unpack(names, contents)
+	return files, unpack(files, contents)
 }
 
-// unpack cuts what `git cat-file --batch` wrote into files: for each a line with its
-// size, its bytes, and a line break.
-func unpack(names []string, contents []byte) ([]source.File, error) {
-	files := make([]source.File, 0, len(names))
+// unpack gives files the contents that `git cat-file --batch` wrote: for each a line
+// with its size, its bytes, and a line break.
+func unpack(files []source.File, contents []byte) error {
 	r := bufio.NewReader(bytes.NewReader(contents))
-	for _, name := range names {
+	for i, file := range files {
+		if !isRead(file.Name) {
+			continue
+		}
 		line, err := r.ReadString('\n')
 		if err != nil {
-			return nil, fmt.Errorf("read %s from git: %w", name, err)
+			return fmt.Errorf("read %s from git: %w", file.Name, err)
 		}
 		fields := strings.Fields(line)
 		size := -1
@@ -136,15 +148,15 @@ func unpack(names []string, contents []byte) ([]source.File, error) {
 			size, err = strconv.Atoi(fields[2])
 		}
 		if err != nil || size < 0 || size > len(contents) {
-			return nil, fmt.Errorf("read %s from git: it says %q", name, strings.TrimSpace(line))
+			return fmt.Errorf("read %s from git: it says %q", file.Name, strings.TrimSpace(line))
 		}
 		data := make([]byte, size+1)
 		if _, err := io.ReadFull(r, data); err != nil {
-			return nil, fmt.Errorf("read %s from git: %w", name, err)
+			return fmt.Errorf("read %s from git: %w", file.Name, err)
 		}
-		files = append(files, source.File{Name: name, Data: data[:size]})
+		files[i].Data = data[:size]
 	}
-	return files, nil
+	return nil
 }
 
 // git runs the git program in a folder and returns what it writes.

@@ -47,7 +47,7 @@ func TestFolderOnDiskAndInARevision(t *testing.T) {
 	repository := t.TempDir()
 	zone := filepath.Join(repository, "zone")
 	put(t, repository, map[string]string{
-		"zone/a.yaml": "a: 1\n", "zone/sub/b ü.yml": "", "zone/p.json": "{}", "zone/readme.md": "no",
+		"zone/a.yaml": "a: 1\n", "zone/sub/b ü.yml": "", "zone/p.json": "{}", "zone/readme.md": "#", "zone/test.sh": "ls",
 		"zone/.hidden/c.yaml": "no", "outside.yaml": "no",
 	})
 	run(t, repository, "init", "-q", "-b", "main")
@@ -59,18 +59,18 @@ func TestFolderOnDiskAndInARevision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := told(before), `zone/a.yaml="a: 1\n" zone/p.json="{}" zone/sub/b ü.yml=""`; got != want {
+	if got, want := told(before), `zone/a.yaml="a: 1\n" zone/p.json="{}" zone/readme.md="#" zone/sub/b ü.yml="" zone/test.sh=""`; got != want {
 		t.Errorf("in HEAD: %s, want %s", got, want)
 	}
 	now, err := Disk(zone, "zone")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := told(now), `zone/a.yaml="a: 2\n" zone/new.yaml="n: 1\n" zone/p.json="{}" zone/sub/b ü.yml=""`; got != want {
+	if got, want := told(now), `zone/a.yaml="a: 2\n" zone/new.yaml="n: 1\n" zone/p.json="{}" zone/readme.md="#" zone/sub/b ü.yml="" zone/test.sh=""`; got != want {
 		t.Errorf("on disk: %s, want %s", got, want)
 	}
-	if files, err := Revision(t.Context(), repository, ".", "main"); err != nil || len(files) != 4 {
-		t.Errorf("the whole repository: %d files, %v, want 4", len(files), err)
+	if files, err := Revision(t.Context(), repository, ".", "main"); err != nil || len(files) != 6 {
+		t.Errorf("the whole repository: %d files, %v, want 6", len(files), err)
 	}
 }
 

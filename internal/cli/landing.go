@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,19 +38,21 @@ changed. What the files do not tell is unknown and is named; it is never a yes.`
 	}
 	// The flags that lead to a hub say nothing here.
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}", "{{if false}}"))
-	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain())
+	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain(), s.landingQuota())
 	return cmd
 }
 
 // landingFlags are what every command about a landing zone takes.
 type landingFlags struct {
 	folder string
+	at     string
 	format format
 	all    bool
 }
 
 func (f *landingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.folder, "folder", "f", ".", "Folder with the files of the landing zone")
+	cmd.Flags().StringVar(&f.at, "at", "", "Answer as of this day, as 2027-05-29 (today if empty)")
 	cmd.Flags().BoolVar(&f.all, "all", false, "Show everything, not the worst only")
 	outputFlag(cmd, &f.format, asJSON, asYAML, asMarkdown, asSARIF)
 }
@@ -64,6 +68,18 @@ func (f *landingFlags) most(few int) int {
 // read reads the folder as it stands on disk.
 func (f *landingFlags) read(s *session) ([]source.File, error) {
 	return s.readFolder("--folder", f.folder)
+}
+
+// time is when the answer is for: now, or the beginning of the day that --at names.
+func (f *landingFlags) time(s *session) (time.Time, error) {
+	if f.at == "" {
+		return s.Now(), nil
+	}
+	at, err := time.Parse(time.DateOnly, f.at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--at %q: want a day, as 2027-05-29", f.at)
+	}
+	return at, nil
 }
 
 // at is where a folder that a person has named is.
@@ -85,7 +101,7 @@ func (s *session) readFolder(flag, name string) ([]source.File, error) {
 	if err == nil {
 		files, err = checkout.Disk(dir, name)
 	}
-	if err == nil && len(files) == 0 {
+	if err == nil && !slices.ContainsFunc(files, func(f source.File) bool { return source.IsYAML(f.Name) }) {
 		err = errors.New("there is no YAML file in it")
 	}
 	if err != nil {
@@ -96,11 +112,15 @@ func (s *session) readFolder(flag, name string) ([]source.File, error) {
 
 // load reads the folder as a landing zone.
 func (f *landingFlags) load(s *session) (*folder.Folder, error) {
+	at, err := f.time(s)
+	if err != nil {
+		return nil, err
+	}
 	files, err := f.read(s)
 	if err != nil {
 		return nil, err
 	}
-	return folder.Load(files, s.Now()), nil
+	return folder.Load(files, at), nil
 }
 
 // warnOfErrors says on stderr that a zone has errors, for commands that answer

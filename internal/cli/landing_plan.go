@@ -92,6 +92,10 @@ func (f *landingPlanFlags) register(cmd *cobra.Command) {
 
 // states reads both states, at the same time.
 func (f *landingPlanFlags) states(ctx context.Context, s *session) (before, after *folder.Folder, err error) {
+	at, err := f.time(s)
+	if err != nil {
+		return nil, nil, err
+	}
 	type read struct {
 		zone *folder.Folder
 		err  error
@@ -103,13 +107,13 @@ func (f *landingPlanFlags) states(ctx context.Context, s *session) (before, afte
 			old <- read{err: err}
 			return
 		}
-		old <- read{zone: folder.Load(files, s.Now())}
+		old <- read{zone: folder.Load(files, at)}
 	}()
 	files, err := f.new(ctx, s)
 	if err != nil {
 		return nil, nil, err
 	}
-	after = folder.Load(files, s.Now())
+	after = folder.Load(files, at)
 	o := <-old
 	return o.zone, after, o.err
 }

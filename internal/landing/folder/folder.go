@@ -14,6 +14,7 @@ import (
 	landing "crossfade.dev/api/landing/v1alpha1"
 	"crossfade.dev/internal/landing/policy"
 	"crossfade.dev/internal/landing/policy/detect"
+	"crossfade.dev/internal/landing/quota"
 	"crossfade.dev/internal/landing/source"
 )
 
@@ -26,12 +27,14 @@ type Folder struct {
 	Guardrails *policy.State
 	// Packs are the rules of detective guardrails.
 	Packs []*detect.Pack
+	// Quotas are the limits of the provider.
+	Quotas []*quota.Watch
 	// Findings are everything that is wrong, ordered by file and line.
 	Findings source.Findings
 }
 
 // kinds are those that a folder may hold.
-var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail}
+var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail, quota.Kind}
 
 // Load takes files as a landing zone, with the limits that hold at a time. There is
 // always a folder, however much is wrong with it: what errors leave open is unknown
@@ -48,6 +51,9 @@ func Load(files []source.File, at time.Time) *Folder {
 	f.Findings = append(f.Findings, found...)
 	f.Findings = append(f.Findings, f.Guardrails.CheckLimits(at)...)
 	f.Packs, found = detect.Load(f.Documents)
+	f.Findings = append(f.Findings, found...)
+
+	f.Quotas, found = quota.Load(f.Documents, unread)
 	f.Findings = append(f.Findings, found...)
 
 	f.Findings.Sort()
@@ -81,10 +87,18 @@ func (f *Folder) Counts() string {
 		case 1:
 			told = append(told, "1 "+kind)
 		default:
-			told = append(told, fmt.Sprintf("%d %ss", n, kind))
+			told = append(told, fmt.Sprintf("%d %s", n, plural(kind)))
 		}
 	}
 	return strings.Join(told, ", ")
+}
+
+// plural is the name of a kind, for several of it.
+func plural(kind string) string {
+	if strings.HasSuffix(kind, "ch") {
+		return kind + "es"
+	}
+	return kind + "s"
 }
 
 // AccountNames are the names of the accounts of the organization.
