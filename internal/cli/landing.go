@@ -38,7 +38,8 @@ changed. What the files do not tell is unknown and is named; it is never a yes.`
 	}
 	// The flags that lead to a hub say nothing here.
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}", "{{if false}}"))
-	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain(), s.landingQuota())
+	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain(),
+		s.landingAllocate(), s.landingQuota(), s.landingReview())
 	return cmd
 }
 
@@ -131,12 +132,16 @@ func (s *session) warnOfErrors(f landingFlags, zone *folder.Folder) {
 	}
 }
 
-// again is how another command names the same folder.
+// again is how another command names the same folder and day.
 func (f *landingFlags) again() string {
-	if f.folder == "." {
-		return ""
+	text := ""
+	if f.folder != "." {
+		text += " -f " + quoted(f.folder)
 	}
-	return " -f " + quoted(f.folder)
+	if f.at != "" {
+		text += " --at " + f.at
+	}
+	return text
 }
 
 // answer writes data or the report of it, as was asked for, and ends with a code.

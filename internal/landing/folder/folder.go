@@ -12,9 +12,11 @@ import (
 	"time"
 
 	landing "crossfade.dev/api/landing/v1alpha1"
+	"crossfade.dev/internal/landing/ipam"
 	"crossfade.dev/internal/landing/policy"
 	"crossfade.dev/internal/landing/policy/detect"
 	"crossfade.dev/internal/landing/quota"
+	"crossfade.dev/internal/landing/review"
 	"crossfade.dev/internal/landing/source"
 )
 
@@ -29,12 +31,16 @@ type Folder struct {
 	Packs []*detect.Pack
 	// Quotas are the limits of the provider.
 	Quotas []*quota.Watch
+	// Records are the reviews and decisions.
+	Records review.Records
+	// Addresses are the pools and the claims on them.
+	Addresses *ipam.Addresses
 	// Findings are everything that is wrong, ordered by file and line.
 	Findings source.Findings
 }
 
 // kinds are those that a folder may hold.
-var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail, quota.Kind}
+var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail, ipam.KindPool, ipam.KindClaim, quota.Kind, review.KindReview, review.KindDecision}
 
 // Load takes files as a landing zone, with the limits that hold at a time. There is
 // always a folder, however much is wrong with it: what errors leave open is unknown
@@ -54,6 +60,10 @@ func Load(files []source.File, at time.Time) *Folder {
 	f.Findings = append(f.Findings, found...)
 
 	f.Quotas, found = quota.Load(f.Documents, unread)
+	f.Findings = append(f.Findings, found...)
+	f.Records, found = review.Load(f.Documents, files, unread)
+	f.Findings = append(f.Findings, found...)
+	f.Addresses, found = ipam.Load(f.Documents, unread)
 	f.Findings = append(f.Findings, found...)
 
 	f.Findings.Sort()
@@ -80,6 +90,7 @@ func (f *Folder) Counts() string {
 	for _, d := range f.Documents {
 		counts[d.Kind]++
 	}
+	counts[review.KindDecision] = len(f.Records.Decisions) // most are Markdown
 	var told []string
 	for _, kind := range kinds {
 		switch n := counts[kind]; n {
