@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"crossfade.dev/internal/checkout"
 	"crossfade.dev/internal/landing/folder"
+	"crossfade.dev/internal/landing/ipam"
 	"crossfade.dev/internal/landing/policy"
+	"crossfade.dev/internal/landing/quota"
 	"crossfade.dev/internal/landing/source"
 	"crossfade.dev/internal/view"
 )
@@ -24,7 +28,7 @@ type failOn string
 
 const (
 	failAny   failOn = "any"
-	failOpens failOn = "opens"
+	failWorse failOn = "worse"
 	failNever failOn = "never"
 )
 
@@ -46,7 +50,9 @@ func (s *session) landingPlan() *cobra.Command {
 		Short: "Say what a change of the files would let happen, before it is made",
 		Long: `Compares the landing zone in two states: as it stood in a revision of Git and as it
 is on disk, in two revisions, or in two folders. It says which calls turn, in which
-accounts and regions, and which statement decides before and after: what opens first.
+accounts and regions, and which statement decides before and after: what opens first;
+which networks change; and what would go wrong with addresses, quotas, reviews and
+decisions that does not today.
 
 The calls are those of one role (--role) to every action, in every account and region,
 each with a resource of the same account that is not named. --context says more about
@@ -56,7 +62,7 @@ The exit code is 1 if anything turns (see --fail-on), or if the new state has er
 		Example: `  crossfade landing plan -f examples/landing
   crossfade landing plan -f examples/landing --from origin/main --role platform/deployer
   crossfade landing plan -f examples/landing --from origin/main -o markdown > comment.md
-  crossfade landing plan -f new --from-folder old --fail-on opens`,
+  crossfade landing plan -f new --from-folder old --fail-on worse`,
 		Args: cobra.NoArgs,
 	}
 	f.register(cmd)
@@ -86,8 +92,8 @@ func (f *landingPlanFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.role, "role", "app", "Role that calls, with its path, as platform/deployer; not known if empty")
 	contextFlag(cmd, &f.context)
 	flags.BoolVar(&f.complete, "complete", false, "The calls have no context keys but those given and those that follow from the organization")
-	flags.Var(choice[failOn]{&f.failOn, []failOn{failAny, failOpens, failNever}}, "fail-on", "What makes the exit code 1: any, opens or never")
-	complete(cmd, "fail-on", words([]failOn{failAny, failOpens, failNever}))
+	flags.Var(choice[failOn]{&f.failOn, []failOn{failAny, failWorse, failNever}}, "fail-on", "What makes the exit code 1: any, worse (something opens, or would newly go wrong) or never")
+	complete(cmd, "fail-on", words([]failOn{failAny, failWorse, failNever}))
 }
 
 // states reads both states, at the same time.
@@ -147,52 +153,84 @@ func (f *landingPlanFlags) revision(ctx context.Context, s *session, flag, revis
 	return files, nil
 }
 
-// A landingPlanned is what a change lets happen, as programs read it.
-type landingPlanned struct {
-	From       string            `json:"from"`
-	To         string            `json:"to"`
-	Guardrails policy.Difference `json:"guardrails"`
-	// Findings are what is wrong with the new state.
-	Findings source.Findings `json:"findings,omitempty"`
-}
-
 func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder) error {
 	scope, err := f.scope(before, after)
 	if err != nil {
 		return err
 	}
-	p := landingPlanned{From: f.from, To: f.to, Findings: after.Findings}
-	if f.fromFolder != "" {
-		p.From, p.To = f.fromFolder, f.folder
-	}
-	p.Guardrails = policy.Diff(before.Guardrails, after.Guardrails, scope)
-
-	errors := after.Findings.Errors()
-	r := view.Report{Title: f.folderTitle() + ": " + p.From + " → " + p.To}
-	if f.fromFolder != "" {
-		r.Title = p.From + " → " + p.To
-	}
-	if f.role != "" {
-		r.Title += ", for role " + f.role
-	}
-	r.Answer, r.Grade = view.DifferenceAnswer(p.Guardrails)
-	if len(errors) > 0 {
-		r.Sections = append(r.Sections, view.FindingsReport("", "", errors, f.most(3)).Sections...)
-		r.Answer += "; the new state has " + view.Tally(errors) + ", and what they leave open is unknown"
-		r.Grade = view.Bad
+	at, err := f.time(s)
+	if err != nil {
+		return err
 	}
 	if found := before.Findings.Errors(); len(found) > 0 {
 		s.say("%s in the state to compare with: what they leave open is unknown", view.Tally(found))
 	}
-	r.Sections = append(r.Sections, view.DifferenceSections(p.Guardrails, f.most(8))...)
-	r.Next = f.next(p.Guardrails, len(errors) > 0)
-	return s.answer(f.landingFlags, p, r, f.code(p.Guardrails, len(errors) > 0))
+	p := compared(before, after, scope, at)
+	p.From, p.To = f.from, f.to
+	title := f.folderTitle() + ": " + p.From + " → " + p.To
+	if f.fromFolder != "" {
+		p.From, p.To = f.fromFolder, f.folder
+		title = p.From + " → " + p.To
+	}
+	r := view.LandingPlanReport(title, p, f.most(8))
+	r.Next = f.next(p)
+	return s.answer(f.landingFlags, p, r, f.code(p))
 }
 
+// compared is what the step from one state to another lets happen, on one day.
+func compared(before, after *folder.Folder, scope policy.Scope, at time.Time) *view.LandingPlan {
+	p := &view.LandingPlan{Role: scope.Role, Findings: after.Findings}
+	p.Guardrails = policy.Diff(before.Guardrails, after.Guardrails, scope)
+	had, has := allocated(before, nil, at), allocated(after, before, at)
+	p.Networks = networksThatChange(had.Steps, has.Steps)
+	p.Addresses = view.TurnoverOf(had.Findings, has.Findings)
+	p.Quotas = view.TurnoverOf(quota.Check(before.Quotas, at).Findings, quota.Check(after.Quotas, at).Findings)
+	p.Reviews = view.TurnoverOf(reviewed(before.Records, at).Findings, reviewed(after.Records, at).Findings)
+	return p
+}
+
+// networksThatChange are the claims that have another network than before, whether
+// it is written into their files already or not.
+func networksThatChange(had, has []ipam.Step) []ipam.Step {
+	before := map[string]ipam.Step{}
+	for _, step := range had {
+		before[step.Claim] = step
+	}
+	var changed []ipam.Step
+	for _, step := range has {
+		if step.Outcome == ipam.Released {
+			changed = append(changed, step)
+			continue
+		}
+		old := before[step.Claim]
+		if old.To == step.To {
+			continue
+		}
+		if step.From = old.To; old.Outcome == ipam.Allocated { // it was never written down, so nobody has it
+			step.From = netip.Prefix{}
+		}
+		switch {
+		case !step.From.IsValid():
+			step.Outcome = ipam.Allocated
+		case step.To.Overlaps(step.From) && step.To.Bits() < step.From.Bits():
+			step.Outcome = ipam.Grown
+		case step.To.Overlaps(step.From):
+			step.Outcome = ipam.Shrunk
+		default:
+			step.Outcome = moved
+		}
+		changed = append(changed, step)
+	}
+	return changed
+}
+
+// moved is what becomes of a claim whose file was given a network elsewhere.
+const moved ipam.Outcome = "Moved"
+
 // code is the exit code of a plan.
-func (f *landingPlanFlags) code(d policy.Difference, errors bool) int {
-	turned := map[failOn]bool{failAny: len(d.Changes)+len(d.Added)+len(d.Removed) > 0, failOpens: view.Opens(d)}[f.failOn]
-	if errors || turned {
+func (f *landingPlanFlags) code(p *view.LandingPlan) int {
+	fails := map[failOn]bool{failAny: p.Differs(), failWorse: p.Worse()}[f.failOn]
+	if fails || len(p.Findings.Errors()) > 0 {
 		return codeNo
 	}
 	return codeYes
@@ -219,8 +257,9 @@ func (f *landingPlanFlags) scope(before, after *folder.Folder) (policy.Scope, er
 }
 
 // next leads to the worst of what turns.
-func (f *landingPlanFlags) next(d policy.Difference, errors bool) []string {
-	if errors {
+func (f *landingPlanFlags) next(p *view.LandingPlan) []string {
+	d := p.Guardrails
+	if len(p.Findings.Errors()) > 0 {
 		return []string{"crossfade landing validate" + f.again()}
 	}
 	if len(d.Changes) == 0 || f.to != worktree {

@@ -101,21 +101,22 @@ type Turnover struct {
 	Go   []finding.Finding `json:"go,omitempty"`
 }
 
-// TurnoverOf compares findings by what they say of what.
+// TurnoverOf compares findings by what they say of what. One that stays and no longer
+// blocks, or only blocks now, comes.
 func TurnoverOf(before, after []finding.Finding) Turnover {
-	same := func(a, b finding.Finding) bool {
-		return a.ID == b.ID && a.Object == b.Object && a.Part == b.Part && a.Blocks() == b.Blocks()
-	}
-	without := func(all, others []finding.Finding) []finding.Finding {
-		var rest []finding.Finding
-		for _, f := range all {
-			if !slices.ContainsFunc(others, func(o finding.Finding) bool { return same(f, o) }) {
-				rest = append(rest, f)
-			}
+	same := func(a, b finding.Finding) bool { return a.ID == b.ID && a.Object == b.Object && a.Part == b.Part }
+	var t Turnover
+	for _, f := range after {
+		if !slices.ContainsFunc(before, func(o finding.Finding) bool { return same(f, o) && f.Blocks() == o.Blocks() }) {
+			t.Come = append(t.Come, f)
 		}
-		return rest
 	}
-	return Turnover{Come: without(after, before), Go: without(before, after)}
+	for _, f := range before {
+		if !slices.ContainsFunc(after, func(o finding.Finding) bool { return same(f, o) }) {
+			t.Go = append(t.Go, f)
+		}
+	}
+	return t
 }
 
 // Sections tell what comes, worst first, and what goes.

@@ -46,9 +46,9 @@ func turnOf(c *policy.Change) int {
 	return 6
 }
 
-// Opens reports whether a change lets calls happen that are denied today, for
+// opens reports whether a change lets calls happen that are denied today, for
 // certain or perhaps.
-func Opens(d policy.Difference) bool {
+func opens(d policy.Difference) bool {
 	for i := range d.Changes {
 		if turnOf(&d.Changes[i]) < 2 {
 			return true
@@ -57,9 +57,9 @@ func Opens(d policy.Difference) bool {
 	return false
 }
 
-// DifferenceSections tell what a change of the guardrails lets happen, what opens
+// differenceSections tell what a change of the guardrails lets happen, what opens
 // first. Each section shows at most so many turns, unless that is negative.
-func DifferenceSections(d policy.Difference, most int) []Section {
+func differenceSections(d policy.Difference, most int) []Section {
 	sections := make([]Section, len(turns))
 	last := map[string]*Item{}
 	places := make([][]*Item, len(turns))
@@ -109,8 +109,8 @@ func comings(d policy.Difference) []Section {
 	return []Section{s}
 }
 
-// DifferenceAnswer tells in one sentence how much turns.
-func DifferenceAnswer(d policy.Difference) (string, Grade) {
+// differenceAnswer tells in one sentence how much turns.
+func differenceAnswer(d policy.Difference) (string, Grade) {
 	cells := make([]int64, len(turns))
 	for i := range d.Changes {
 		cells[turnOf(&d.Changes[i])] += d.Changes[i].Cells
