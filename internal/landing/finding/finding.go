@@ -81,16 +81,23 @@ func Blocking(all []Finding) []Finding {
 }
 
 // Waive gives each finding the first waiver that names it and still counts at a
-// time: its day of expiry has not begun, and it has a reason and an owner.
+// time: its day of expiry has not begun, and it has a reason and an owner. If only
+// waivers that have ended name it, Observed says so.
 func Waive(all []Finding, waivers []landing.Waiver, at time.Time) {
 	for i := range all {
+		ended := ""
 		for _, w := range waivers {
 			part := cmp.Or(w.Question, w.Trigger)
-			if w.Finding == all[i].ID && (part == "" || part == all[i].Part) && Counts(w, at) {
-				all[i].Waiver = &w
+			if w.Finding != all[i].ID || part != "" && part != all[i].Part {
+				continue
+			}
+			if Counts(w, at) {
+				all[i].Waiver, ended = &w, ""
 				break
 			}
+			ended = fmt.Sprintf("; the waiver of %s ended on %s", w.Owner, w.Expires)
 		}
+		all[i].Observed += ended
 	}
 }
 

@@ -86,7 +86,7 @@ func (p *lensParser) reach(n *source.Node, path string, q Question) {
 			none |= 1 << i
 		}
 	}
-	for chosen := uint32(1); chosen < 1<<len(q.Choices); chosen++ {
+	for chosen := uint32(1); chosen < 1<<len(q.Choices) && slices.Contains(reached, false); chosen++ {
 		if chosen&none != 0 && chosen&(chosen-1) != 0 {
 			continue // none of these, and something
 		}

@@ -113,7 +113,7 @@ func TestRiskGate(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"high and unanswered", reviewHead + "  answers:\n  - {question: region_loss, choices: [region_no]}\n", unanswered + "\n" + high},
 		{"waived", waived("2026-05-05"), unanswered},
-		{"waiver expires today", waived("2026-05-04"), unanswered + "\n" + high},
+		{"waiver expires today", waived("2026-05-04"), unanswered + "\n" + strings.Replace(high, "chosen: region_no", "chosen: region_no; the waiver of Ada ended on 2026-05-04", 1)},
 		{"medium does not block", reviewHead + "  answers:\n  - {question: region_loss, choices: [copied]}\n  - {question: peak, choices: [loaded]}\n", ""},
 		{"a lens that is not there", strings.Replace(reviewHead, "streaming.json", "other.json", 1),
 			"LZ-REVIEW-003 unknown Review/player: the lens lenses/other.json cannot be read: without its rules no risk is known; fix: mend what validate says of it"},
