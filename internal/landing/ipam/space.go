@@ -24,7 +24,7 @@ type Space struct {
 	shelves [shelves]shelf
 }
 
-const shelves = 256
+const shelves = 1024
 
 // A shelf is what was given for some of the tokens.
 type shelf struct {
