@@ -16,7 +16,7 @@ SEEDS        ?= 10
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test bench generate check-generated lint clean
+.PHONY: help build demo test test-peers bench generate check-generated lint clean
 
 help: ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test: build check-generated ## Run every test that needs neither root nor other 
 	  go test -timeout 14m ./...
 	@cd sandbox && CROSSFADE_SANDBOX=$(BIN)/sandbox go test -timeout 14m ./...
 	@CROSSFADE_DEMO=$(BIN)/crossfade go test -timeout 14m -run TestAnEstateMovesUnnoticed ./internal/demo
+
+test-peers: ## Look for races, and compare with peers (needs a C compiler, npm and the network)
+	@CGO_ENABLED=1 go test -race -timeout 14m -run 'Overlaps|Walk' ./internal/landing/ipam ./internal/landing/bench
+	@mkdir -p $(BIN)/peers && cd tools/ipam-peer && go build -o $(BIN)/peers/ipam-peer .
+	@CROSSFADE_IPAM_PEER=$(BIN)/peers/ipam-peer go test -count=1 -timeout 14m -run TestAddresses ./internal/landing/bench
+	@CROSSFADE_PEERS=$(BIN)/peers go test -count=1 -timeout 14m -run 'TestPeerAgrees|TestSettledDifferences' ./internal/landing/policy
 
 bench: build ## Measure, and print `name value unit` lines (BENCH=demo|mirror|plan|landing for a part)
 	@mkdir -p out && $(BIN)/crossfade bench --out out/bench.json --seeds $(SEEDS) --estates "$(ESTATES)" $(BENCH)

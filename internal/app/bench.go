@@ -13,7 +13,7 @@ import (
 // rows are what can be measured, in the order in which it is; package bench says
 // how to add one.
 func rows(streams cli.Streams, o cli.BenchOptions) []bench.Row {
-	return demoRows(streams, o)
+	return append(demoRows(streams, o), addressRows()...)
 }
 
 // runBench measures a part, or all there are, and writes a line for each figure.
