@@ -86,16 +86,22 @@ func (p *lensParser) reach(n *source.Node, path string, q Question) {
 			none |= 1 << i
 		}
 	}
-	for chosen := uint32(1); chosen < 1<<len(q.Choices) && slices.Contains(reached, false); chosen++ {
-		if chosen&none != 0 && chosen&(chosen-1) != 0 {
-			continue // none of these, and something
+	try := func(chosen uint32) {
+		if chosen == 0 || chosen&none != 0 && chosen&(chosen-1) != 0 {
+			return // no answer; none of these, and something
 		}
 		for i, r := range q.Rules {
 			if r.Condition.Default || r.Condition.root.eval(func(o *operand) bool { return chosen&o.bit != 0 }) {
 				reached[i] = true
-				break
+				return
 			}
 		}
+	}
+	// From both ends: rules mostly ask for nearly nothing or nearly all.
+	all := uint32(1)<<len(q.Choices) - 1
+	for chosen := uint32(0); chosen <= all && slices.Contains(reached, false); chosen++ {
+		try(chosen)
+		try(all &^ none &^ chosen)
 	}
 	free := false
 	for i, r := range q.Rules {
