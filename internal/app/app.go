@@ -26,6 +26,7 @@ func Main(version string) int {
 		Load:       runLoad,
 		Demo:       runDemo,
 		Rehearse:   rehearse,
+		Follow:     followAlone,
 		Plan:       runPlan,
 		Diff:       runDiff,
 		LiftFreeze: runLift,

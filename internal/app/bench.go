@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"crossfade.dev/internal/bench"
+	"crossfade.dev/internal/bench/mirrorbench"
 	"crossfade.dev/internal/cli"
 )
 
 // rows are what can be measured, in the order in which it is; package bench says
 // how to add one.
 func rows(streams cli.Streams, o cli.BenchOptions) []bench.Row {
-	return append(demoRows(streams, o), addressRows()...)
+	return slices.Concat(demoRows(streams, o), mirrorbench.Rows(), addressRows())
 }
 
 // runBench measures a part, or all there are, and writes a line for each figure.

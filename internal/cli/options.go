@@ -28,6 +28,9 @@ type Commands struct {
 	// Rehearse restores an archive into a cluster, compares, and returns a sentence
 	// for each difference.
 	Rehearse func(context.Context, RehearseOptions) ([]string, error)
+	// Follow lets the mirror of a migration follow, alone, until ctx ends. It writes
+	// how far it is as lines of JSON.
+	Follow func(context.Context, Streams, FollowOptions) error
 	// Load runs the referee until its duration or ctx ends. Data goes to Streams.Out.
 	Load func(context.Context, Streams, LoadOptions) error
 	// Demo shows the whole system at work. It returns nil after an interrupt that
@@ -103,6 +106,13 @@ type JournalOptions struct {
 	Route    Route
 	// Tell is called with the migration whenever it may have changed.
 	Tell func(*v1.Migration)
+}
+
+// FollowOptions say which migration's mirror follows, by kubeconfig files.
+type FollowOptions struct {
+	Hub, Source, Target  string
+	Namespace, Migration string
+	Workers              int
 }
 
 // RehearseOptions say what to restore where.

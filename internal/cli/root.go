@@ -104,6 +104,7 @@ func (s *session) entries() []entry {
 		{"", true, exitCodes},
 		{"", true, s.genDocs},
 		{"", c.Rehearse != nil, s.rehearse},
+		{"", c.Follow != nil, s.followAlone},
 	}
 }
 

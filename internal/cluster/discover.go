@@ -43,7 +43,7 @@ func (c *Cluster) Kinds(ctx context.Context) ([]Kind, error) {
 }
 
 // kindsOf takes each kind once, in the first version of its group, in the group's
-// own order of preference, that has it.
+// own order of preference, that has it, with the versions that have it too.
 func kindsOf(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Kind {
 	byVersion := map[string]*metav1.APIResourceList{}
 	for _, list := range lists {
@@ -51,14 +51,14 @@ func kindsOf(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Kind 
 	}
 	var kinds []Kind
 	for _, group := range groups {
-		seen := map[string]bool{}
+		first := len(kinds)
 		versions := slices.Clone(group.Versions)
 		slices.SortStableFunc(versions, func(a, b metav1.GroupVersionForDiscovery) int {
 			return compareBool(b == group.PreferredVersion, a == group.PreferredVersion)
 		})
 		for _, version := range versions {
 			if list := byVersion[version.GroupVersion]; list != nil {
-				kinds = append(kinds, kindsIn(list, schema.GroupVersion{Group: group.Name, Version: version.Version}, seen)...)
+				kinds = addKinds(kinds, first, list, schema.GroupVersion{Group: group.Name, Version: version.Version})
 			}
 		}
 	}
@@ -66,8 +66,9 @@ func kindsOf(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Kind 
 	return kinds
 }
 
-// kindsIn lists the kinds of one version that were not seen yet.
-func kindsIn(list *metav1.APIResourceList, version schema.GroupVersion, seen map[string]bool) (kinds []Kind) {
+// addKinds adds the kinds of one version of a group to kinds, in which those of the
+// group's earlier versions begin at first.
+func addKinds(kinds []Kind, first int, list *metav1.APIResourceList, version schema.GroupVersion) []Kind {
 	status := map[string]bool{}
 	for _, r := range list.APIResources {
 		if resource, sub, _ := strings.Cut(r.Name, "/"); sub == "status" {
@@ -75,12 +76,15 @@ func kindsIn(list *metav1.APIResourceList, version schema.GroupVersion, seen map
 		}
 	}
 	for _, r := range list.APIResources {
-		if strings.Contains(r.Name, "/") || seen[r.Kind] {
+		if strings.Contains(r.Name, "/") {
 			continue
 		}
-		seen[r.Kind] = true
+		if i := slices.IndexFunc(kinds[first:], func(k Kind) bool { return k.Kind == r.Kind }); i >= 0 {
+			kinds[first+i].Versions = append(kinds[first+i].Versions, version.Version)
+			continue
+		}
 		kinds = append(kinds, Kind{
-			GroupVersionKind: version.WithKind(r.Kind), Resource: r.Name,
+			GroupVersionKind: version.WithKind(r.Kind), Versions: []string{version.Version}, Resource: r.Name,
 			Namespaced: r.Namespaced, Status: status[r.Name], Verbs: r.Verbs,
 		})
 	}

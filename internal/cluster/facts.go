@@ -29,6 +29,9 @@ type Facts interface {
 // A Kind is one kind of object that a cluster serves.
 type Kind struct {
 	schema.GroupVersionKind
+	// Versions are all in which the kind is served, in the group's own order of
+	// preference: the first is Version.
+	Versions []string
 	// Resource is the kind's name in paths, for example "deployments".
 	Resource   string
 	Namespaced bool

@@ -1,9 +1,11 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -61,13 +63,21 @@ func (m *Mirror) movable(kind cluster.Kind) bool {
 }
 
 // serve notes that the writer's side serves the kind. Both sides are read in the
-// version that the side that follows prefers: it will be written in that one.
+// first version that the side that follows prefers and the writer's side serves: their
+// API servers convert. Where they have no version in common the kind is not served.
 func (f *following) serve(from, to cluster.Kind, served bool) {
-	f.kind, f.served, f.lost = from, served, false
-	if served {
-		f.kind.Version = to.Version
-		f.rule.inline = !to.Status
+	f.kind, f.served, f.lost, f.apart = from, served, false, ""
+	if !served {
+		return
 	}
+	i := slices.IndexFunc(to.Versions, func(v string) bool { return slices.Contains(from.Versions, v) })
+	if i < 0 {
+		f.served = false
+		f.apart = fmt.Sprintf("the side that follows serves this kind as %s only, the writer's side as %s: no version is common to both",
+			strings.Join(to.Versions, ", "), strings.Join(from.Versions, ", "))
+		return
+	}
+	f.kind.Version, f.rule.inline = to.Versions[i], !to.Status
 }
 
 // stopped says why a kind can't be followed now, if it can't.
@@ -80,7 +90,7 @@ func (f *following) stopped() (v1.Reason, string) {
 	case f.to.behind >= patience:
 		return v1.Fused, fmt.Sprintf("the side that follows went back in time, from resourceVersion %s: was it restored from a backup?", f.to.version)
 	case !f.lost && !f.served && !f.rule.idle():
-		return v1.ObjectHeld, "the side that follows does not serve this kind"
+		return v1.ObjectHeld, cmp.Or(f.apart, "the side that follows does not serve this kind")
 	}
 	return "", ""
 }

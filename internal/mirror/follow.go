@@ -24,6 +24,8 @@ type following struct {
 	// served is true while both sides serve the kind; lost is true while the
 	// writer's side does not, though it did.
 	served, lost bool
+	// apart says why there is no version in which both sides serve the kind.
+	apart string
 	// trouble is why the last pass did not get through the kind.
 	trouble string
 

@@ -149,7 +149,7 @@ func (k *kind) stored(obj client.Object) (client.Object, error) {
 // public lists the kind as cluster.Facts tells it.
 func (k *kind) public() cluster.Kind {
 	return cluster.Kind{
-		GroupVersionKind: k.GroupVersionKind, Resource: k.resource, Namespaced: k.namespaced, Status: k.status,
+		GroupVersionKind: k.GroupVersionKind, Versions: []string{k.Version}, Resource: k.resource, Namespaced: k.namespaced, Status: k.status,
 		Verbs: []string{"create", "delete", "get", "list", "patch", "update", "watch"},
 	}
 }
