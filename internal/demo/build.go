@@ -135,7 +135,10 @@ func (s *show) startDNS(ctx context.Context) error {
 	if _, err := s.sandbox("dns", "dns", "--config", file, "--dir", filepath.Join(s.Dir, "dns")); err != nil {
 		return err
 	}
-	return s.world.awaitName(ctx, apiName)
+	if err := s.world.awaitName(ctx, apiName); err != nil {
+		return err
+	}
+	return s.world.awaitAnswers(ctx)
 }
 
 func (s *show) sandbox(name string, args ...string) (*process, error) {

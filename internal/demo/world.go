@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -329,6 +331,47 @@ func (w *world) awaitName(ctx context.Context, name string) error {
 		_, err := w.lookUp(ctx, name)
 		return err
 	})
+}
+
+// awaitAnswers waits until every name that the referee will ask answers: entries hear
+// of pods that are ready only some time after the API server does.
+func (w *world) awaitAnswers(ctx context.Context) error {
+	asking := &http.Client{Timeout: starting, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			ip, err := w.lookUp(ctx, host)
+			if err != nil {
+				return nil, err
+			}
+			return w.translation.DialContext(ctx, network, net.JoinHostPort(ip.String(), port))
+		},
+	}}
+	for _, n := range w.asked {
+		err := eventually(ctx, starting, func() error {
+			url := fmt.Sprintf("%s://%s%s", n.Scheme, net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))), n.Path)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				return err
+			}
+			reply, err := asking.Do(request)
+			if err != nil {
+				return err
+			}
+			defer reply.Body.Close()
+			if reply.StatusCode >= http.StatusInternalServerError {
+				return fmt.Errorf("%s answers %s", url, reply.Status)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookUp asks a resolver of the sandbox for the name's address.
