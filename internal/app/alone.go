@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -23,6 +25,7 @@ import (
 // followAlone lets the mirror of a migration follow from the source to the target,
 // wired as in the engine, and tells after each pass how far it is.
 func followAlone(ctx context.Context, streams cli.Streams, o cli.FollowOptions) error {
+	ctrl.SetLogger(logr.Discard())
 	var sides [3]*cluster.Cluster
 	for i, file := range []string{o.Hub, o.Source, o.Target} {
 		c, err := reachFile(ctx, file)

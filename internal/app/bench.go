@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"crossfade.dev/internal/bench"
 	"crossfade.dev/internal/bench/mirrorbench"
 	"crossfade.dev/internal/cli"
@@ -20,6 +23,7 @@ func rows(streams cli.Streams, o cli.BenchOptions) []bench.Row {
 // runBench measures a part, or all there are, and writes a line for each figure.
 // What was measured is kept whatever was wrong.
 func runBench(ctx context.Context, streams cli.Streams, o cli.BenchOptions) error {
+	ctrl.SetLogger(logr.Discard()) // clients would complain that nobody wants their log
 	all := rows(streams, o)
 	if o.Part != "" {
 		var parts []string
