@@ -9,13 +9,18 @@ import (
 	"github.com/spf13/cobra"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/plan/finding"
 )
 
 // An explained reason or gate, as programs read it.
 type explained struct {
 	Name string `json:"name"`
-	// Kind is Reason or Gate.
-	Kind  string `json:"kind"`
+	// Kind is Reason, Gate or Finding.
+	Kind string `json:"kind"`
+	// Title and Severity are a finding's; its cause is why it hurts in a move.
+	Title    string           `json:"title,omitempty"`
+	Severity finding.Severity `json:"severity,omitempty"`
+
 	Cause string `json:"cause,omitempty"`
 	Fix   string `json:"fix,omitempty"`
 	// Look are commands, Back is a sentence.
@@ -32,11 +37,12 @@ type explained struct {
 func (s *session) explain() *cobra.Command {
 	var f format
 	cmd := &cobra.Command{
-		Use:   "explain [REASON|GATE]",
-		Short: "Say what a reason or a gate means, and what to do",
-		Long: `Says what a reason or a gate means: its cause, its fix, how to look closer, and how
-to go back from there. Without an argument it lists all of them. It needs no hub.`,
-		Example: "  crossfade explain TargetNotReady\n  crossfade explain mirror",
+		Use:   "explain [REASON|GATE|FINDING]",
+		Short: "Say what a reason, a gate or a finding means, and what to do",
+		Long: `Says what a reason, a gate or a finding of crossfade plan means: its cause, its fix,
+how to look closer, and how to go back from there. Without an argument it lists all of
+them. It needs no hub.`,
+		Example: "  crossfade explain TargetNotReady\n  crossfade explain mirror\n  crossfade explain CF-NODE-003",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
@@ -49,7 +55,7 @@ to go back from there. Without an argument it lists all of them. It needs no hub
 		}
 		e, ok := explanationOf(args[0])
 		if !ok {
-			return no(fmt.Errorf("REASON %q: it is neither a reason nor a gate%s", args[0], didYouMean(args[0], explainable())))
+			return no(fmt.Errorf("REASON %q: it is no reason, no gate and no finding%s", args[0], didYouMean(args[0], explainable())))
 		}
 		switch f {
 		case asName:
@@ -63,7 +69,7 @@ to go back from there. Without an argument it lists all of them. It needs no hub
 	return cmd
 }
 
-// explainAll lists every gate and reason.
+// explainAll lists every gate, reason and finding.
 func (s *session) explainAll(f format) error {
 	var all []explained
 	for _, name := range explainable() {
@@ -80,15 +86,18 @@ func (s *session) explainAll(f format) error {
 			continue
 		}
 		said := e.Cause
-		if e.Kind == "Gate" {
+		switch e.Kind {
+		case "Gate":
 			said = "Gate: passes when " + e.Passes
+		case "Finding":
+			said = fmt.Sprintf("Finding, %s: %s", e.Severity, e.Title)
 		}
 		text += s.look().Fit(fmt.Sprintf("%-20s %s", e.Name, said)) + "\n"
 	}
 	return s.out(text)
 }
 
-// explainable lists the names of all gates and reasons.
+// explainable lists the names of all gates, reasons and findings.
 func explainable() []string {
 	h := theHandbook()
 	var all []string
@@ -97,6 +106,9 @@ func explainable() []string {
 	}
 	for _, r := range h.reasons() {
 		all = append(all, string(r.Name))
+	}
+	for _, e := range finding.Catalogue() {
+		all = append(all, e.ID)
 	}
 	return all
 }
@@ -112,10 +124,18 @@ func explanationOf(name string) (explained, bool) {
 			Name: string(r.Name), Kind: "Reason", Cause: e.Cause, Fix: e.Fix, Look: r.Look, Back: r.Back, Gates: h.gatesWith(r.Name),
 		}, true
 	}
+	if e, ok := finding.EntryOf(name); ok {
+		return explained{
+			Name: e.ID, Kind: "Finding", Title: e.Title, Severity: e.Severity, Cause: e.Why, Fix: e.Fix, Waiver: waiverOf(e),
+		}, true
+	}
 	return explained{}, false
 }
 
 func (e explained) text() string {
+	if e.Kind == "Finding" {
+		return e.finding()
+	}
 	if e.Kind == "Gate" {
 		return fmt.Sprintf("%s, a gate of %s\n\npasses  when %s\nelse    it stands at %s\nwaive   %s\n",
 			e.Name, strings.Join(words(e.Stages), " and "), e.Passes, strings.Join(e.Reasons, ", "), e.Waiver)

@@ -178,7 +178,7 @@ func cutJSON(file string, text []byte) ([]piece, error) {
 			p.line, p.text = line, text[span.from:span.to]
 			out = append(out, p)
 		}
-		if len(spans) == 0 {
+		if spans == nil {
 			p.line, p.text = lineAt(text, begin), text[begin:s.at]
 			out = append(out, p)
 		}
