@@ -52,11 +52,9 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 	if w.Spec.Value == nil {
 		lack("the value of the quota (spec.value)", "spec", "value")
 	}
-	usual, last := w.usual(at)
-	for i, s := range w.Spec.Samples {
-		if s.On.Start().After(at) {
-			lack(fmt.Sprintf("the use on %s, which has not come yet", s.On), "spec", "samples", i, "on")
-		}
+	usual, last, seen := w.usual(at)
+	if n := len(w.Spec.Samples) - seen; n > 0 {
+		lack(fmt.Sprintf("the use on %d days of spec.samples that have not come yet", n), "spec", "samples")
 	}
 	if last == nil {
 		lack("how much is used (spec.samples)", "spec", "samples")
@@ -83,12 +81,13 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 }
 
 // usual returns the samples up to a time and outside of events, which is what grows,
-// and the newest sample of all, nil if there is none.
-func (w *Watch) usual(at time.Time) (usual []landing.UseSample, last *landing.UseSample) {
+// the newest sample of all, nil if there is none, and how many there are of all.
+func (w *Watch) usual(at time.Time) (usual []landing.UseSample, last *landing.UseSample, seen int) {
 	for i, s := range w.Spec.Samples {
 		if s.On.Start().After(at) {
 			continue
 		}
+		seen++
 		if last == nil || s.On > last.On {
 			last = &w.Spec.Samples[i]
 		}
@@ -96,7 +95,7 @@ func (w *Watch) usual(at time.Time) (usual []landing.UseSample, last *landing.Us
 			usual = append(usual, s)
 		}
 	}
-	return usual, last
+	return usual, last, seen
 }
 
 // extrapolate fills when the quota is used up, and whether that is too early.

@@ -59,6 +59,8 @@ func TestFindings(t *testing.T) {
 			"LZ-QUOTA-003 unknown QuotaWatch/vpcs: vpc VPCs in eu-west-1: not known: the value of the quota (spec.value); how much is used (spec.samples): without it nobody can say whether the quota lasts; fix: write it into the document"}},
 		{"too few samples", head + "  value: 100\n  increase: {businessDays: 5}\n  samples:\n  - {on: 2026-05-01, used: 3}\n", []string{
 			"LZ-QUOTA-003 unknown QuotaWatch/vpcs: vpc VPCs in eu-west-1: not known: how use grows: 1 samples outside of events, where at least 5 over 7 days are needed (spec.samples): without it nobody can say whether the quota lasts; fix: write it into the document"}},
+		{"samples of tomorrow", growing + "  - {on: 2026-05-05, used: 90}\n  increase: {businessDays: 0}\n  marginDays: 0\n", []string{
+			"LZ-QUOTA-003 unknown QuotaWatch/vpcs: vpc VPCs in eu-west-1: not known: the use on 1 days of spec.samples that have not come yet: without it nobody can say whether the quota lasts; fix: write it into the document"}},
 		{"no lead time", growing + "  marginDays: 0\n", []string{
 			"LZ-QUOTA-003 unknown QuotaWatch/vpcs: vpc VPCs in eu-west-1: not known: how long a raise takes (spec.increase): without it nobody can say whether the quota lasts; fix: write it into the document"}},
 		{"used up, whatever is not known", head + "  value: 100\n  samples:\n  - {on: 2026-05-01, used: 100}\n", []string{
