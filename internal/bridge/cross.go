@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -163,6 +165,11 @@ func (b *Bridge) act(ctx context.Context, c *crossing, f facts, on bool) outcome
 	if f.side == v1.Target {
 		tired = &c.unanswered[1]
 	}
+	if on && b.concerns(f.key.Namespace, f.key.Name) && takesAway(want, f.ours) {
+		if out.err = b.confirm(ctx, f); out.err != nil {
+			return out
+		}
+	}
 	for _, change := range changes(want, f.ours) {
 		if tired.Load() >= patience {
 			out.err = errLeft
@@ -178,6 +185,48 @@ func (b *Bridge) act(ctx context.Context, c *crossing, f facts, on bool) outcome
 		out.writes++
 	}
 	return out
+}
+
+// confirm returns nil if what was read for a place is what stands in both clusters.
+// It asks the API servers themselves: a cache, or a server that is behind, may have
+// answered from before the endpoints came to be, and no memory of this process tells
+// so after a restart. Metadata is never answered by a cluster.Cache.
+func (b *Bridge) confirm(ctx context.Context, f facts) error {
+	for _, side := range []v1.Side{v1.Source, v1.Target} {
+		read := f.there
+		if side == f.side {
+			read = f.here
+		}
+		service := &metav1.PartialObjectMetadata{}
+		service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+		if err := b.api(side).Get(ctx, f.key, service); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("read service %s in the %s again: %w", f.key, side, err)
+		} else if (read == nil) != (err != nil) {
+			return errOldRead
+		}
+	}
+	side := f.side.Other()
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(discoveryv1.SchemeGroupVersion.WithKind("EndpointSliceList"))
+	err := b.api(side).List(ctx, &list, client.InNamespace(f.key.Namespace), client.MatchingLabels{
+		discoveryv1.LabelServiceName: f.key.Name, discoveryv1.LabelManagedBy: controllerManagedBy,
+	})
+	if err != nil {
+		return fmt.Errorf("list endpoint slices of service %s in the %s again: %w", f.key, side, err)
+	}
+	versions := map[types.UID]string{}
+	for _, slice := range list.Items {
+		versions[slice.UID] = slice.ResourceVersion
+	}
+	for _, slice := range f.theirs {
+		if versions[slice.UID] != slice.ResourceVersion {
+			return errOldRead
+		}
+	}
+	if len(versions) != len(f.theirs) {
+		return errOldRead
+	}
+	return nil
 }
 
 func write(ctx context.Context, api cluster.API, c change) error {

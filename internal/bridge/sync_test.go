@@ -377,6 +377,31 @@ func TestAnOldReadDoesNotUndoANewerOne(t *testing.T) {
 	w.mustLead(t, bothWays, 1)
 }
 
+func TestAnOldReadAfterARestartTakesNothingAway(t *testing.T) {
+	for _, kind := range []string{"EndpointSlice", "Service"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t, 1, 2)
+			mustSync(t, w, bothWays)
+			_, want := w.leads(v1.Source, key(0))
+			w.at[v1.Target].SetFaults(func(op memory.Op) memory.Fault {
+				if op.Kind.Kind == kind && op.Verb == "list" && !op.Bare {
+					return memory.Fault{Stale: 100} // before any of them was made
+				}
+				return memory.Fault{}
+			})
+			again := bridge.New(bridge.Config{Source: w.at[v1.Source], Target: w.at[v1.Target], Clock: w.clock, Namespaces: func(string) bool { return true }})
+			if report, err := again.Sync(t.Context(), bothWays); err != nil || report.Level() {
+				t.Errorf("after an old read: %+v, %v", report, err)
+			}
+			if _, got := w.leads(v1.Source, key(0)); !slices.Equal(got, want) {
+				t.Errorf("after an old read the name leads to %v, before it to %v", got, want)
+			}
+			w.at[v1.Target].SetFaults(nil)
+			mustSync(t, w, bothWays)
+		})
+	}
+}
+
 // TestWhateverHappensTheBridgeCatchesUp scales apps at random while requests fail
 // before and after their effect, read old states, and the bridge is restarted.
 func TestWhateverHappensTheBridgeCatchesUp(t *testing.T) {

@@ -213,6 +213,25 @@ func changes(want, have []*discoveryv1.EndpointSlice) []change {
 	return slices.Concat(creates, additions, updates, deletes)
 }
 
+// takesAway is true if a ready endpoint of ours would no longer be there, or no longer
+// be ready.
+func takesAway(want, ours []*discoveryv1.EndpointSlice) bool {
+	stays := map[string]bool{}
+	for _, slice := range want {
+		for _, endpoint := range slice.Endpoints {
+			stays[endpoint.Addresses[0]] = stays[endpoint.Addresses[0]] || ready(endpoint)
+		}
+	}
+	for _, slice := range ours {
+		for _, endpoint := range slice.Endpoints {
+			if ready(endpoint) && !stays[endpoint.Addresses[0]] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func adds(old, want *discoveryv1.EndpointSlice) bool {
 	have := map[string]bool{}
 	for _, endpoint := range old.Endpoints {

@@ -22,6 +22,8 @@ type Op struct {
 	Name        string
 	User        string
 	DryRun      bool
+	// Bare is true of a read that asks for metadata only, which no cache answers.
+	Bare bool
 }
 
 // Write is true when the request may change something.

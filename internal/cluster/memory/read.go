@@ -46,7 +46,8 @@ func (s *speaker) Get(ctx context.Context, key client.ObjectKey, obj client.Obje
 	if !k.namespaced {
 		key.Namespace = ""
 	}
-	f := s.fault(Op{Verb: "get", Kind: k.GroupVersionKind, Namespace: key.Namespace, Name: key.Name})
+	_, bare := obj.(*metav1.PartialObjectMetadata)
+	f := s.fault(Op{Verb: "get", Kind: k.GroupVersionKind, Namespace: key.Namespace, Name: key.Name, Bare: bare})
 	if f.Before != nil {
 		return f.Before
 	}
@@ -152,7 +153,8 @@ func (s *speaker) List(ctx context.Context, list client.ObjectList, opts ...clie
 	}
 	var o client.ListOptions
 	o.ApplyOptions(opts)
-	f := s.fault(Op{Verb: "list", Kind: k.GroupVersionKind, Namespace: o.Namespace})
+	_, bare := list.(*metav1.PartialObjectMetadataList)
+	f := s.fault(Op{Verb: "list", Kind: k.GroupVersionKind, Namespace: o.Namespace, Bare: bare})
 	if f.Before != nil {
 		return f.Before
 	}
