@@ -37,7 +37,7 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	if err != nil {
 		return Progress{}, err
 	}
-	loads, absent := e.weigh(v, book, to)
+	loads, left := e.weigh(v, book, to)
 	var steps []step
 	behind := 0
 	for _, l := range loads {
@@ -47,13 +47,19 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 		} else {
 			behind++
 		}
-		s := step{load: l, next: next, floors: book.floors(v, l, next)}
-		if s.changes() {
+		if s := (step{load: l, next: next, floors: book.floors(v, l, next)}); s.changes() {
 			steps = append(steps, s)
-			book.tell(s, e.Clock.Now())
 		}
 	}
 	v.m.Status.Capacity = percentOf(loads)
+	steps, outdated, err := e.confirmed(ctx, v, steps)
+	if err != nil {
+		return Progress{}, err
+	}
+	left.outdated += outdated
+	for _, s := range steps {
+		book.tell(s, e.Clock.Now())
+	}
 	if err := book.save(ctx, v); err != nil {
 		return Progress{}, err
 	}
@@ -63,8 +69,11 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	if behind > 0 {
 		return lagging(loads, behind), nil
 	}
-	if absent > 0 && v.m.Spec.Direction == v1.Forward {
-		return Again(v1.TargetNotReady, "%d workloads that move are not in the target yet", absent), nil
+	if left.absent > 0 && v.m.Spec.Direction == v1.Forward {
+		return Again(v1.TargetNotReady, "%d workloads that move are not in the target yet", left.absent), nil
+	}
+	if left.outdated > 0 {
+		return waitForReads(left), nil
 	}
 	return Done(), nil
 }
@@ -73,7 +82,9 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 type load struct {
 	workload       plan.Workload
 	source, target *appsv1.Deployment
-	balance        plan.Balance
+	// The workload's autoscalers, nil where it has none.
+	sourceScaler, targetScaler *autoscalingv2.HorizontalPodAutoscaler
+	balance                    plan.Balance
 }
 
 func (l load) told() plan.Scale {
@@ -91,22 +102,38 @@ type step struct {
 
 func (s step) changes() bool { return s.next != s.told() || s.floors != plan.Scale{} }
 
+// gaps counts moving workloads of which nothing can be told: those that the target
+// does not have, and those that were read in an older state than before.
+type gaps struct{ absent, outdated int }
+
+func waitForReads(left gaps) Progress {
+	return Again(v1.CapacityMoving, "%d workloads were read in an older state than before", left.outdated)
+}
+
 // weigh gathers the balance of every workload that moves. A quarantined one is
 // led back to the source, whatever the goal is, and so is one that was decided to
 // stay when some of it had moved.
-//
-// Absent is how many of them the target does not have.
-func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, absent int) {
+func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, left gaps) {
 	for _, w := range v.estate.Workloads(book.concerns) {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
-		l := load{workload: w, source: v.source.deployments[key], target: v.target.deployments[key]}
+		l := load{
+			workload: w, source: v.source.deployments[key], target: v.target.deployments[key],
+			sourceScaler: v.source.autoscaler(w), targetScaler: v.target.autoscaler(w),
+		}
 		if l.source == nil {
 			continue // its team has deleted it since
 		}
 		if l.target == nil && plan.Moving(w) {
-			absent++
+			left.absent++
 		}
-		if l.target == nil || !plan.Moving(w) && book.settle(l) {
+		if l.target == nil {
+			continue
+		}
+		if book.outdated(l) {
+			left.outdated++
+			continue
+		}
+		if !plan.Moving(w) && book.settle(l) {
 			continue
 		}
 		standing := book.observe(l, v.m.Status.Writer)
@@ -122,7 +149,7 @@ func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, absent
 		}
 		loads = append(loads, l)
 	}
-	return loads, absent
+	return loads, left
 }
 
 // capacityOf tells what a side's Deployment serves. Pods count as settled once
@@ -146,13 +173,14 @@ func (v *visit) rescale(ctx context.Context, s step) error {
 	for _, side := range []struct {
 		site        *site
 		have        *appsv1.Deployment
+		scaler      *autoscalingv2.HorizontalPodAutoscaler
 		next, floor int32
 	}{
-		{&v.source, s.source, s.next.Source, s.floors.Source},
-		{&v.target, s.target, s.next.Target, s.floors.Target},
+		{&v.source, s.source, s.sourceScaler, s.next.Source, s.floors.Source},
+		{&v.target, s.target, s.targetScaler, s.next.Target, s.floors.Target},
 	} {
 		if side.floor > 0 {
-			if err := setFloor(ctx, side.site, side.site.autoscaler(s.workload), side.floor); err != nil {
+			if err := setFloor(ctx, side.site, side.scaler, side.floor); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,7 @@ func TestASecondMigrationBeginsWithWhatIsTrueThen(t *testing.T) {
 	w.named(set("cart."+zoneName, "A", "10.1.240.1"))
 	w.until(v1.Finished, (*Engine).lowerTTLs)
 	v := w.visit()
-	stale := map[string]plan.Standing{"Deployment/shop/cart": plan.Stand(9, 0)}
+	stale := map[string]plan.Standing{"Deployment/shop/cart": {Wanted: 9}}
 	for _, part := range []string{capacityPart, floorPart} {
 		if err := ledger.Save(t.Context(), v.ledger, v.m, v1.Intended, part, stale); err != nil {
 			t.Fatal(err)

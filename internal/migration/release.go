@@ -51,9 +51,17 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 // turned leaves it where it was.
 const endpointMoves = "endpoint-moves"
 
-// turn closes the writer's side, brings the mirror level, and turns it.
+// turn closes the writer's side, brings the mirror level, and turns it. What it decides
+// by was looked at after the side was closed: replica counts do not travel with the
+// mirror, and what teams want is known only on the side to which they say so.
 func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, error) {
 	from := to.Other()
+	if p, err := e.takeUp(ctx, v, to); err != nil || p.outcome != done {
+		return p, err
+	}
+	if outdated, err := v.on(from).outdated(ctx); err != nil || outdated > 0 {
+		return waitForReads(gaps{outdated: outdated}), err
+	}
 	if gates := plan.Waive(plan.RolloutGates(values(v.on(from).deployments)), v.m.Spec.Waivers, e.Clock.Now()); Through(gates) != nil {
 		return *Through(gates), nil
 	}
@@ -70,24 +78,26 @@ func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, erro
 	if p := Through(gates); p != nil {
 		return *p, nil
 	}
-	if err := e.takeUp(ctx, v); err != nil {
-		return Progress{}, err
-	}
 	v.m.Status.Writer = to
 	p := Again(v1.WriterMoving, "the mirror is level and turns: teams write to the %s", to)
 	p.Gates = gates
 	return p, nil
 }
 
-// takeUp records what teams want of each workload, while it is known on which side
-// they say so: replica counts do not travel with the mirror.
-func (e *Engine) takeUp(ctx context.Context, v *visit) error {
+// takeUp records what teams want of each workload. On the way forward the target must
+// run it before teams are led there: afterwards their counts are their own.
+func (e *Engine) takeUp(ctx context.Context, v *visit, to v1.Side) (Progress, error) {
+	if to == v1.Target {
+		return e.carry(ctx, v, split(100))
+	}
 	book, err := e.openStandings(ctx, v)
 	if err != nil {
-		return err
+		return Progress{}, err
 	}
-	e.weigh(v, book, warm(v.m.Spec.Shift))
-	return book.save(ctx, v)
+	if _, left := e.weigh(v, book, split(100)); left.outdated > 0 {
+		return waitForReads(left), nil
+	}
+	return Done(), book.save(ctx, v)
 }
 
 // retire lets go of the source, for ever: the mirror and the bridge end. The source

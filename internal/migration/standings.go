@@ -1,15 +1,22 @@
 package migration
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/plan"
 )
@@ -78,7 +85,7 @@ func (b *standings) settle(l load) bool {
 // stands.
 func (b *standings) observe(l load, writer v1.Side) plan.Standing {
 	id := l.workload.ID()
-	source, target := ptr.Deref(l.source.Spec.Replicas, 1), ptr.Deref(l.target.Spec.Replicas, 1)
+	source, target := replicasOf(l.source), replicasOf(l.target)
 	standing, known := b.replicas[id]
 	if !known {
 		standing = plan.Stand(source, target)
@@ -90,27 +97,58 @@ func (b *standings) observe(l load, writer v1.Side) plan.Standing {
 
 // floors tells what each side's autoscaler must be told for the next step.
 func (b *standings) floors(v *visit, l load, next plan.Scale) (floors plan.Scale) {
-	source, target := v.source.autoscaler(l.workload), v.target.autoscaler(l.workload)
-	if source == nil || target == nil {
+	if l.sourceScaler == nil || l.targetScaler == nil {
 		return plan.Scale{}
 	}
 	id := l.workload.ID()
-	have := plan.Scale{Source: ptr.Deref(source.Spec.MinReplicas, 1), Target: ptr.Deref(target.Spec.MinReplicas, 1)}
+	here, there := minimumOf(l.sourceScaler), minimumOf(l.targetScaler)
 	standing, known := b.minimum[id]
 	if !known {
-		standing = plan.Stand(have.Source, have.Target)
+		standing = plan.Stand(here, there)
 	}
-	standing = standing.Observe(v.m.Status.Writer, have.Source, have.Target, false)
+	standing = standing.Observe(v.m.Status.Writer, here, there, false)
 	b.minimum[id] = standing
 
 	wanted := b.replicas[id].Wanted
-	if floor := plan.Floor(standing.Wanted, wanted, next.Source); next.Source > 0 && floor != have.Source {
+	if floor := plan.Floor(standing.Wanted, wanted, next.Source); next.Source > 0 && floor != here.Value {
 		floors.Source = floor
 	}
-	if floor := plan.Floor(standing.Wanted, wanted, next.Target); next.Target > 0 && floor != have.Target {
+	if floor := plan.Floor(standing.Wanted, wanted, next.Target); next.Target > 0 && floor != there.Value {
 		floors.Target = floor
 	}
 	return floors
+}
+
+// outdated tells whether a side was read in an older state than the record has seen,
+// so that nothing can be told of the workload.
+func (b *standings) outdated(l load) bool {
+	id := l.workload.ID()
+	standing, known := b.replicas[id]
+	if known && (standing.Source.Outdated(replicasOf(l.source)) || standing.Target.Outdated(replicasOf(l.target))) {
+		return true
+	}
+	standing, known = b.minimum[id]
+	return known && (l.sourceScaler != nil && standing.Source.Outdated(minimumOf(l.sourceScaler)) ||
+		l.targetScaler != nil && standing.Target.Outdated(minimumOf(l.targetScaler)))
+}
+
+func replicasOf(d *appsv1.Deployment) plan.Count {
+	return plan.Count{
+		Value: ptr.Deref(d.Spec.Replicas, 1), Generation: d.Generation, Version: d.ResourceVersion, Ours: setByUs(d, "replicas"),
+	}
+}
+
+func minimumOf(h *autoscalingv2.HorizontalPodAutoscaler) plan.Count {
+	return plan.Count{Value: ptr.Deref(h.Spec.MinReplicas, 1), Version: h.ResourceVersion, Ours: setByUs(h, "minReplicas")}
+}
+
+// setByUs tells whether the engine was the last to change a field of the spec: API
+// servers take the field from everybody else then (managedFields).
+func setByUs(obj client.Object, field string) bool {
+	return slices.ContainsFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == cluster.FieldManager && e.Subresource == "" && e.FieldsV1 != nil &&
+			bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(`"f:`+field+`"`))
+	})
 }
 
 // tell records a step before it is taken.
@@ -120,16 +158,16 @@ func (b *standings) tell(s step, now time.Time) {
 	if s.next.Target > s.balance.Target.Spec {
 		standing.Asked = now
 	}
-	standing.Source = standing.Source.Tell(s.balance.Source.Spec, s.next.Source)
-	standing.Target = standing.Target.Tell(s.balance.Target.Spec, s.next.Target)
+	standing.Source = standing.Source.Tell(replicasOf(s.source), s.next.Source)
+	standing.Target = standing.Target.Tell(replicasOf(s.target), s.next.Target)
 	b.replicas[id] = standing
 
 	floor := b.minimum[id]
 	if s.floors.Source > 0 {
-		floor.Source = floor.Source.Tell(floor.Source.Is, s.floors.Source)
+		floor.Source = floor.Source.Tell(minimumOf(s.sourceScaler), s.floors.Source)
 	}
 	if s.floors.Target > 0 {
-		floor.Target = floor.Target.Tell(floor.Target.Is, s.floors.Target)
+		floor.Target = floor.Target.Tell(minimumOf(s.targetScaler), s.floors.Target)
 	}
 	if s.floors != (plan.Scale{}) {
 		b.minimum[id] = floor

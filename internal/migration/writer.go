@@ -18,9 +18,9 @@ import (
 // trials is how often a freeze is tried, each time on a connection of its own.
 const trials = 3
 
-// close refuses teams' changes on one side. It is Done once every try of a write
-// was refused. The side that teams do not write to is closed for as long as the
-// migration lasts, so that no object has two writers.
+// close refuses teams' changes on one side. It is Done in the first pass that looked
+// after every try of a write had been refused. The side that teams do not write to is
+// closed for as long as the migration lasts, so that no object has two writers.
 func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, error) {
 	s := v.on(side)
 	record, err := e.freezeRecord(ctx, v, side)
@@ -48,7 +48,7 @@ func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, e
 	if proof := freeze.Prove(ctx, s.api, notice, trial); !proof.Refused() {
 		return Again(v1.FreezeNotProved, "%s: %s", s.name, proof.Odd(freeze.Refused)), nil
 	}
-	return Done(), e.recordFrozen(ctx, record)
+	return Again(v1.Busy, "%s is closed to teams", s.name), e.recordFrozen(ctx, record)
 }
 
 // renew gives a freeze that stands what the migration's spec says now, and tells

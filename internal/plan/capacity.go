@@ -3,6 +3,8 @@ package plan
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
 	v1 "crossfade.dev/api/v1alpha1"
 )
 
@@ -157,33 +159,76 @@ func (s Standing) Arrive() Standing {
 }
 
 // Stand is the standing of a workload that nobody was told anything about.
-func Stand(source, target int32) Standing {
-	return Standing{Wanted: max(source, target), Source: Told{source, source}, Target: Told{target, target}}
+func Stand(source, target Count) Standing {
+	return Standing{Wanted: max(source.Value, target.Value), Source: source.told(), Target: target.told()}
 }
 
-// Told is what one side was told to run: before the last write, and by it.
+// A Count is a workload's replicas, or its autoscaler's minimum, as one side's API
+// server told it.
+type Count struct {
+	Value int32
+	// Generation is that of the object's spec, 0 for kinds that have none; Version is
+	// its resourceVersion.
+	Generation int64
+	Version    string
+	// Ours is true if the engine was the last to set it.
+	Ours bool
+}
+
+func (c Count) told() Told {
+	return Told{Was: c.Value, Is: c.Value, Generation: c.Generation, Version: c.Version}
+}
+
+// Told is what one side was told to run: before the last write, and by it. Both are
+// the same once the side was seen to have been told.
 type Told struct {
 	Was int32 `json:"was"`
 	Is  int32 `json:"is"`
+	// Generation and Version are those of the object as it was when this was noted.
+	Generation int64  `json:"gen,omitempty"`
+	Version    string `json:"version,omitempty"`
 }
 
-// Known tells whether spec is a count that the engine wrote or is writing.
-func (t Told) Known(spec int32) bool { return spec == t.Was || spec == t.Is }
+// Outdated is true of a count that was read in an older state than was seen before.
+func (t Told) Outdated(c Count) bool {
+	order, err := resourceversion.CompareResourceVersion(c.Version, t.Version)
+	return err == nil && order < 0
+}
 
-// Tell is the record once the side is told a new count.
-func (t Told) Tell(spec, next int32) Told { return Told{Was: spec, Is: next} }
+// see takes up a count. It is foreign if someone else has set it: it is neither what
+// the side was told, nor what it had before and still has because the write did not
+// arrive. Of one that the team set to the very count of a write under way, only the
+// owner of the field tells whose it is.
+func (t Told) see(c Count) (seen Told, foreign bool) {
+	switch {
+	case c.Value == t.Is && t.Was == t.Is:
+		return t, false
+	case c.Value == t.Is:
+		return c.told(), !c.Ours
+	case c.Value == t.Was && (c.Ours || c.Generation <= t.Generation+1):
+		return t, false // one more change of the spec can't be both ours and a return
+	}
+	return c.told(), true
+}
+
+// Tell is the record once a side that has a count is told another one.
+func (t Told) Tell(c Count, next int32) Told {
+	if next == c.Value {
+		return t
+	}
+	return Told{Was: c.Value, Is: next, Generation: c.Generation, Version: c.Version}
+}
 
 // Observe takes up what teams changed meanwhile: a count on the writer's side
 // that the engine did not write is what the team now wants. Where an autoscaler
 // speaks for one side only, the other side's part is added.
-func (s Standing) Observe(writer v1.Side, source, target int32, autoscaled bool) Standing {
-	if !s.Source.Known(source) {
-		s.Wanted = wantedBy(writer == v1.Source, autoscaled, source, target, s.Wanted)
-		s.Source = Told{Was: source, Is: source}
+func (s Standing) Observe(writer v1.Side, source, target Count, autoscaled bool) Standing {
+	var foreign bool
+	if s.Source, foreign = s.Source.see(source); foreign {
+		s.Wanted = wantedBy(writer == v1.Source, autoscaled, source.Value, target.Value, s.Wanted)
 	}
-	if !s.Target.Known(target) {
-		s.Wanted = wantedBy(writer == v1.Target, autoscaled, target, source, s.Wanted)
-		s.Target = Told{Was: target, Is: target}
+	if s.Target, foreign = s.Target.see(target); foreign {
+		s.Wanted = wantedBy(writer == v1.Target, autoscaled, target.Value, source.Value, s.Wanted)
 	}
 	return s
 }

@@ -116,21 +116,33 @@ func TestAWorkloadIsQuarantinedForTheStageInWhichItIsLate(t *testing.T) {
 	}
 }
 
+func TestACountReadInAnOlderStateIsOutdated(t *testing.T) {
+	seen := Told{Was: 3, Is: 3, Generation: 7, Version: "70"}
+	for version, want := range map[string]bool{"69": true, "70": false, "71": false, "": false} {
+		if got := seen.Outdated(Count{Value: 4, Version: version}); got != want {
+			t.Errorf("version %q: outdated %v, want %v", version, got, want)
+		}
+	}
+}
+
 func TestStandingObserve(t *testing.T) {
-	told := Standing{Wanted: 6, Source: Told{4, 3}, Target: Told{2, 3}}
+	told := Standing{Wanted: 6, Source: Told{4, 3, 7, "70"}, Target: Told{2, 3, 7, "70"}}
 	tests := []struct {
 		name           string
 		writer         v1.Side
-		source, target int32
+		source, target Count
 		autoscaled     bool
 		want           int32
 	}{
-		{"our own last write", v1.Source, 3, 3, false, 6},
-		{"our write that did not arrive", v1.Source, 4, 2, false, 6},
-		{"the team scales on the writer's side", v1.Source, 10, 3, false, 10},
-		{"an autoscaler speaks for its side only", v1.Source, 5, 3, true, 8},
-		{"a change on the side that does not write changes nothing wanted", v1.Source, 3, 9, false, 6},
-		{"after the hand-over the target's side is believed", v1.Target, 3, 9, false, 9},
+		{"our own last write", v1.Source, Count{3, 8, "80", true}, Count{3, 8, "80", true}, false, 6},
+		{"our write that did not arrive", v1.Source, Count{4, 7, "70", true}, Count{2, 7, "70", true}, false, 6},
+		{"our first write did not arrive", v1.Source, Count{4, 7, "70", false}, Count{2, 7, "70", false}, false, 6},
+		{"our write did not arrive, and the team changed something else", v1.Source, Count{4, 8, "80", true}, Count{2, 7, "70", true}, false, 6},
+		{"the team scales on the writer's side", v1.Source, Count{10, 8, "80", false}, Count{3, 8, "80", true}, false, 10},
+		{"the team scales to what there was before our write", v1.Source, Count{4, 9, "90", false}, Count{3, 8, "80", true}, false, 4},
+		{"an autoscaler speaks for its side only", v1.Source, Count{5, 9, "90", false}, Count{3, 8, "80", true}, true, 8},
+		{"a change on the side that does not write changes nothing wanted", v1.Source, Count{3, 8, "80", true}, Count{9, 9, "90", false}, false, 6},
+		{"after the hand-over the target's side is believed", v1.Target, Count{3, 8, "80", true}, Count{9, 9, "90", false}, false, 9},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

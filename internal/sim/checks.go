@@ -90,7 +90,9 @@ func (w *world) answers(address string) bool {
 }
 
 // helpless is true of an app whose capacity is its team's own doing.
-func (w *world) helpless(a *app) bool { return a.disturbed && a.wanted == 1 }
+func (w *world) helpless(a *app) bool {
+	return a.disturbed && (a.wanted == 1 || a.kind == singleton) // which stops all before it starts any
+}
 
 func (w *world) stand(a *app) string {
 	s, t := w.eyes[v1.Source], w.eyes[v1.Target]
