@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,26 +17,60 @@ import (
 	engineplan "crossfade.dev/internal/plan"
 )
 
-// check holds what is there against the promises, where anything changed.
+// check holds what is there against the promises, for every app of which anything
+// has changed; now and then for all.
 func (w *world) check() {
-	if w.plan == nil {
+	if w.plan == nil || w.broken != nil {
 		return
 	}
-	touched := map[client.ObjectKey]bool{}
-	for _, s := range w.eyes {
-		for key := range s.dirty {
-			touched[key] = true
-		}
-		clear(s.dirty)
-	}
-	thorough := !w.big() || w.passes%20 == 0
-	for _, a := range w.apps {
-		if touched[a.key()] || thorough {
-			w.checkCapacity(a)
-			w.checkEntry(a)
-		}
+	w.changed = false
+	for _, a := range w.touched() {
+		w.checkCapacity(a)
+		w.checkEntry(a)
 	}
 	w.checkWriters()
+}
+
+// thorough is after how many passes every app is checked.
+const thorough = 64
+
+// touched are the apps to be checked, in the order of the estate.
+func (w *world) touched() []*app {
+	everyone := w.names.allDirty || w.passes-w.checkedAll >= thorough
+	if everyone {
+		w.names.allDirty, w.checkedAll = false, w.passes
+	}
+	at := map[int]bool{}
+	for _, s := range w.eyes {
+		for key := range s.dirty {
+			if a := w.byName[key.Name]; a != nil && a.namespace == key.Namespace {
+				at[a.index] = true
+			}
+		}
+		clear(s.dirty)
+		if now := w.clock.Now(); s.checked.Equal(now) {
+			continue
+		} else {
+			s.checked = now
+		}
+		for key := range s.leaving { // a pod that was told to stop ceases to answer without a word
+			if a := w.byName[key.Name]; a != nil {
+				at[a.index] = true
+			}
+		}
+	}
+	for name := range w.names.dirty {
+		at[w.byName[strings.TrimSuffix(name, "."+zoneName)].index] = true
+	}
+	clear(w.names.dirty)
+	if everyone {
+		return w.apps
+	}
+	out := make([]*app, 0, len(at))
+	for _, i := range slices.Sorted(maps.Keys(at)) {
+		out = append(out, w.apps[i])
+	}
+	return out
 }
 
 // checkEntry is the first promise: whatever answer a resolver gives for a name, a
@@ -58,7 +93,7 @@ func (w *world) checkEntry(a *app) {
 				switch {
 				case led:
 					w.checkService(a, side, fmt.Sprintf("%s, answered %s from the %s", a.host, set, w.names.called(service)))
-				case w.names.edited[set.Key].Name == "":
+				case address != elsewhere: // where a person led it
 					w.breaks("1 (every name has a healthy side)", "%s leads to %s, where nothing is entered", a.host, address)
 				}
 			}
@@ -108,6 +143,9 @@ func (w *world) checkCapacity(a *app) {
 		if t.pods[a.key()] > 0 || t.told(a.key()) > 0 {
 			w.breaks("3 (one owner)", "%s stays in the source, and has %d pods in the target", a, t.pods[a.key()])
 		}
+		if t.awake[a.key()] {
+			w.breaks("3 (one owner)", "%s stays in the source, and its schedule is awake in the target", a)
+		}
 		return
 	}
 	if a.disturbed {
@@ -144,18 +182,13 @@ func complete(d *appsv1.Deployment) bool {
 func image(d *appsv1.Deployment) string { return d.Spec.Template.Spec.Containers[0].Image }
 
 // checkWriters is the third promise: once the target was closed, teams' changes are
-// taken by at most one side.
+// taken by at most one side. It asks again only where rules or the migration changed.
 func (w *world) checkWriters() {
-	if !w.plan.twoSides(w.migration()) {
+	if !w.eyes[v1.Source].ruled && !w.eyes[v1.Target].ruled && w.asked == w.m.ResourceVersion {
 		return
 	}
-	taken := 0
-	for _, side := range []v1.Side{v1.Source, v1.Target} {
-		if w.takes(side) {
-			taken++
-		}
-	}
-	if taken > 1 {
+	w.asked, w.eyes[v1.Source].ruled, w.eyes[v1.Target].ruled = w.m.ResourceVersion, false, false
+	if w.plan.twoSides(w.m) && w.takes(v1.Source) && w.takes(v1.Target) {
 		w.breaks("3 (one writer)", "both sides take teams' changes")
 	}
 }

@@ -20,6 +20,7 @@ const (
 
 // An app is one of the estate's.
 type app struct {
+	index           int // in the estate
 	namespace, name string
 	kind            kind
 	host            string // its public name, "" for none
@@ -82,7 +83,7 @@ func (w *world) makeEstate(chance *rand.Rand) error {
 
 func newApp(chance *rand.Rand, i, namespaces int, big bool) *app {
 	a := &app{
-		namespace: fmt.Sprintf("team-%d", i%namespaces), name: fmt.Sprintf("app-%d", i),
+		index: i, namespace: fmt.Sprintf("team-%d", i%namespaces), name: fmt.Sprintf("app-%d", i),
 		kind: []kind{serving, serving, serving, serving, serving, serving, serving, worker, singleton, stateful, scheduled, serving}[chance.IntN(12)],
 		slow: chance.IntN(12) == 0, guarded: chance.IntN(4) == 0,
 		wanted: int32(1 + chance.IntN(6)),

@@ -99,6 +99,7 @@ func (f *follower) newMirror(feeding context.Context, s migration.Subject, write
 	}
 	if writer == v1.Target {
 		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
+		c.Since = s.Since()
 	}
 	return mirror.New(c)
 }

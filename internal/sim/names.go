@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -29,7 +30,11 @@ type names struct {
 	// freshSeen is until when resolvers may ask the new copy; forever while a
 	// delegation leads there.
 	freshSeen time.Time
-	person    bool // a person's call is under way, not the engine's
+	// dirty are the public names whose answers changed since they were last checked;
+	// allDirty is true when another copy came to be asked.
+	dirty    map[string]bool
+	allDirty bool
+	person   bool // a person's call is under way, not the engine's
 	// edited are the sets that a person has changed and not put back.
 	edited map[zone.Key]dns.RecordSet
 }
@@ -58,6 +63,7 @@ func (w *world) makeNames(chance *rand.Rand) error {
 	n := &names{
 		w: w, old: &dnsmemory.Service{}, fresh: &dnsmemory.Service{}, parent: &dnsmemory.Service{},
 		known: map[*dnsmemory.Service]map[zone.Key]*known{}, edited: map[zone.Key]dns.RecordSet{},
+		dirty: map[string]bool{},
 	}
 	w.names = n
 	ttl := func() uint32 { return []uint32{20, 60, 120, 300}[chance.IntN(4)] }
@@ -210,6 +216,10 @@ func (n *names) note(service *dnsmemory.Service, swap dns.Swap) {
 	if service != n.fresh && swap.Key() == (zone.Key{Name: zoneName, Type: "NS"}) && leadsToFresh(k.now) {
 		n.freshSeen = later(n.freshSeen, now.Add(time.Duration(k.now.TTL)*time.Second))
 	}
+	if name, _, _ := strings.Cut(swap.Key().Name, "."); n.w.byName[name] != nil && swap.Key().Type == "A" {
+		n.dirty[swap.Key().Name] = true
+	}
+	n.allDirty = n.allDirty || swap.Key() == (zone.Key{Name: zoneName, Type: "NS"})
 	k.now = nil
 	if swap.New != nil {
 		set := swap.New.Clone()

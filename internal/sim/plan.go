@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ type plan struct {
 
 func newPlan(w *world) *plan {
 	chance := stream(w.o.Seed, "plan")
-	p := &plan{since: w.clock.Now(), maxTotal: w.migration().Spec.Shift.MaxTotalPercent}
+	p := &plan{since: w.clock.Now(), maxTotal: w.m.Spec.Shift.MaxTotalPercent}
 	forward := leg{direction: v1.Forward, backTo: v1.Prepare}
 	if w.o.Forward || chance.IntN(4) == 0 {
 		p.legs = []leg{forward}
@@ -88,7 +89,7 @@ func (p *plan) leg() string { return p.legs[p.at].String() }
 // advance turns the migration when its time has come. It returns false when the
 // last leg has ended.
 func (p *plan) advance(w *world) bool {
-	m := w.migration()
+	m := w.m
 	l := p.legs[p.at]
 	ended := arrived(m)
 	if l.turnAt != "" && m.Status.Stage == l.turnAt && m.Spec.Direction == l.direction {
@@ -127,7 +128,7 @@ func past(m *v1.Migration, l leg) bool {
 
 // send writes what the person wants.
 func (p *plan) send(w *world, l leg) {
-	m := w.migration()
+	m := w.m.DeepCopy()
 	m.Spec.Direction = l.direction
 	if l.direction == v1.Back {
 		m.Spec.BackTo = l.backTo
@@ -167,7 +168,7 @@ func (p *plan) twoSides(m *v1.Migration) bool {
 
 // expected is where an app's capacity stands at the end of the leg.
 func (p *plan) expected(w *world, a *app) engineplan.Scale {
-	m := w.migration()
+	m := w.m
 	switch l := p.legs[p.at]; {
 	case l.direction == v1.Forward:
 		return engineplan.Scale{Target: a.wanted}
@@ -187,9 +188,9 @@ func begun(m *v1.Migration, s v1.Stage) bool {
 func (p *plan) compare(w *world, now picture) []string {
 	l := p.legs[p.at]
 	switch {
-	case l.direction == v1.Back && (l.backTo == v1.Nothing || !begun(w.migration(), v1.Preflight)):
+	case l.direction == v1.Back && (l.backTo == v1.Nothing || !begun(w.m, v1.Preflight)):
 		out := append(differ("source", w.before.objects[v1.Source], now.objects[v1.Source]),
-			differ("target", w.before.objects[v1.Target], now.objects[v1.Target])...)
+			differ("target", w.before.objects[v1.Target], w.withoutTeams(now.objects[v1.Target]))...)
 		for _, zone := range []string{"old", "new", "parent"} {
 			out = append(out, differInNames(zone+" zone", w.before.zones[zone], now.zones[zone])...)
 		}
@@ -236,5 +237,18 @@ func awake(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	out := obj.DeepCopy()
 	unstructured.RemoveNestedField(out.Object, "spec", "replicas")
 	unstructured.RemoveNestedField(out.Object, "spec", "suspend")
+	return out
+}
+
+// withoutTeams leaves out what teams made in the target, and where it stands: nobody
+// but they may remove it.
+func (w *world) withoutTeams(objects map[string]*unstructured.Unstructured) map[string]*unstructured.Unstructured {
+	out := maps.Clone(objects)
+	for name := range w.teams {
+		if obj := objects[name]; obj != nil {
+			delete(out, name)
+			delete(out, nameIn("Namespace", "", obj.GetNamespace()))
+		}
+	}
 	return out
 }

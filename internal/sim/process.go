@@ -86,10 +86,13 @@ func (p *process) connect(_ context.Context, c *v1.Cluster) (migration.Connectio
 	return migration.Connection{}, fmt.Errorf("no cluster is called %s", c.Name)
 }
 
+// lives is false while the engine stands still, and once it has died.
+func (p *process) lives() bool { return p.ctx.Err() == nil && p != p.w.faults.asleep }
+
 // renew lets every engine renew the leases that are due.
 func (w *world) renew(ctx context.Context) {
 	for _, p := range w.engines {
-		if w.clock.Now().Before(p.renews) || p.ctx.Err() != nil {
+		if w.clock.Now().Before(p.renews) || !p.lives() {
 			continue
 		}
 		p.renews = w.clock.Now().Add(lease / 4)

@@ -2,9 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -26,8 +29,16 @@ type sight struct {
 	// ready counts, by app, the pods that are ready and were not told to stop.
 	ready map[client.ObjectKey]int32
 	pods  map[client.ObjectKey]int32
-	// dirty are the apps of which anything changed since they were last checked.
+	// leaving counts, by app, the pods that were told to stop and are still there.
+	leaving map[client.ObjectKey]int32
+	// awake are the CronJobs that are not suspended.
+	awake map[client.ObjectKey]bool
+	// dirty are the apps of which anything changed since they were last checked; ruled
+	// is true if what admission refuses changed.
 	dirty map[client.ObjectKey]bool
+	ruled bool
+	// checked is when those with leaving pods were last checked.
+	checked time.Time
 }
 
 func newSight() *sight {
@@ -35,7 +46,8 @@ func newSight() *sight {
 		deployments: map[client.ObjectKey]*appsv1.Deployment{}, autoscalers: map[client.ObjectKey]*autoscalingv2.HorizontalPodAutoscaler{},
 		services: map[client.ObjectKey]*corev1.Service{}, ingresses: map[client.ObjectKey]*networkingv1.Ingress{},
 		slices: map[client.ObjectKey]map[string]*discoveryv1.EndpointSlice{},
-		ready:  map[client.ObjectKey]int32{}, pods: map[client.ObjectKey]int32{}, dirty: map[client.ObjectKey]bool{},
+		ready:  map[client.ObjectKey]int32{}, pods: map[client.ObjectKey]int32{}, leaving: map[client.ObjectKey]int32{},
+		awake: map[client.ObjectKey]bool{}, dirty: map[client.ObjectKey]bool{},
 	}
 }
 
@@ -68,6 +80,14 @@ func (s *sight) see(c memory.Change) {
 		is, _ := c.New.(*corev1.Pod)
 		s.ready[key] += counts(is) - counts(was)
 		s.pods[key] += exists(is) - exists(was)
+		if s.leaving[key] += leaves(is) - leaves(was); s.leaving[key] == 0 {
+			delete(s.leaving, key)
+		}
+	case *batchv1.CronJob:
+		keep(s.awake, key, true, c.New != nil && !ptr.Deref(obj.Spec.Suspend, false))
+	case *admissionv1.ValidatingAdmissionPolicy, *admissionv1.ValidatingAdmissionPolicyBinding:
+		s.ruled = true
+		return
 	default:
 		return
 	}
@@ -96,6 +116,13 @@ func counts(pod *corev1.Pod) int32 {
 
 func exists(pod *corev1.Pod) int32 {
 	if pod == nil {
+		return 0
+	}
+	return 1
+}
+
+func leaves(pod *corev1.Pod) int32 {
+	if pod == nil || pod.DeletionTimestamp == nil {
 		return 0
 	}
 	return 1

@@ -134,7 +134,7 @@ func (w *world) lazily(wait time.Duration) time.Duration {
 	if w.big() {
 		factor = 4
 	}
-	if waits(w.migration()) {
+	if waits(w.m) {
 		factor *= 8
 	}
 	return max(wait*time.Duration(factor), 10*time.Millisecond)
@@ -150,7 +150,7 @@ func waits(m *v1.Migration) bool {
 }
 
 func outcome(w *world, err error) string {
-	m := w.migration()
+	m := w.m
 	if err != nil {
 		return fmt.Sprintf("%s %s: error: %v", m.Spec.Direction, m.Status.Stage, err)
 	}
@@ -158,7 +158,7 @@ func outcome(w *world, err error) string {
 }
 
 func (w *world) status() string {
-	m := w.migration()
+	m := w.m
 	var pending []string
 	for _, g := range m.Status.Gates {
 		if g.Verdict != v1.Passed {

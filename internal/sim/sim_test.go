@@ -8,15 +8,16 @@ import (
 var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone, and log everything")
 	count = flag.Uint64("seeds", 20, "how many seeds to run")
+	apps  = flag.Int("apps", 0, "with -seed, the size of the estate")
 )
 
 func TestSimulation(t *testing.T) {
 	if *seed != 0 {
-		run(t, Options{Seed: *seed, Log: func(line string) { t.Log(line) }, Calm: true, Still: true, Forward: true})
+		run(t, Options{Seed: *seed, Apps: *apps, Log: func(line string) { t.Log(line) }})
 		return
 	}
 	for s := uint64(1); s <= *count; s++ {
-		run(t, Options{Seed: s, Calm: true, Still: true, Forward: true})
+		run(t, Options{Seed: s})
 	}
 }
 

@@ -38,11 +38,15 @@ type world struct {
 	apps    []*app
 	byName  map[string]*app
 	foreign map[client.ObjectKey]bool // namespaces and names of other people's objects
-	before  picture
-	judge   *judge
-	people  *people
-	plan    *plan
-	faults  *faults
+	made    owners
+	// teams are the objects that teams made in the target, removed those that they
+	// removed, by name.
+	teams, removed map[string]bool
+	before         picture
+	judge          *judge
+	people         *people
+	plan           *plan
+	faults         *faults
 
 	pace    *rand.Rand
 	trace   *trace
@@ -51,14 +55,22 @@ type world struct {
 	running *process
 	born    int
 	passes  int
-	stirred bool
-	broken  *Broken
+	// checkedAll is the pass after which every app was checked, asked the version of
+	// the migration at which both sides were asked whether they take changes.
+	checkedAll int
+	asked      string
+	m          *v1.Migration // as the hub holds it; not to be changed
+	stirred    bool
+	changed    bool // in a cluster, since the last check
+	ctx        context.Context
+	broken     *Broken
 }
 
 func newWorld(ctx context.Context, o Options) (*world, error) {
 	w := &world{
 		o: o, clock: clocktesting.NewFakeClock(began), trace: newTrace(o.Log), bucket: blobtest.New(),
 		byName: map[string]*app{}, foreign: map[client.ObjectKey]bool{}, pace: stream(o.Seed, "pace"),
+		made: owners{}, teams: map[string]bool{}, removed: map[string]bool{}, ctx: ctx,
 	}
 	w.faults = newFaults(w)
 	w.makeClusters()
@@ -101,6 +113,7 @@ func (w *world) makeClusters() {
 	for _, c := range w.clusters() {
 		c.SetFaults(w.faults.decide)
 	}
+	w.bucket.SetFaults(w.faults.blob)
 }
 
 func (w *world) clusters() []*memory.Cluster { return []*memory.Cluster{w.source, w.target, w.hub} }
@@ -134,6 +147,9 @@ func (w *world) observe(c memory.Change) {
 		w.trace.change(w.clock.Now(), c)
 	}
 	if c.Cluster == "hub" {
+		if m, ok := c.New.(*v1.Migration); ok {
+			w.m = m
+		}
 		return
 	}
 	side := v1.Source
@@ -141,6 +157,7 @@ func (w *world) observe(c memory.Change) {
 		side = v1.Target
 	}
 	w.eyes[side].see(c)
+	w.changed = true
 	w.stirred = w.stirred || c.User != engineUser
 	w.judgeChange(side, c)
 }
@@ -168,7 +185,7 @@ func (w *world) advance(ctx context.Context, wait time.Duration) {
 			}
 		}
 		for _, p := range w.engines {
-			if p.renews.Before(next) {
+			if p.lives() && p.renews.Before(next) {
 				next = p.renews
 			}
 		}
@@ -210,15 +227,6 @@ func (w *world) breaks(rule, format string, args ...any) {
 
 // outside is the API of a cluster as people have it: no fault touches it.
 func outside(c *memory.Cluster, user string) cluster.API { return c.As(user, "team") }
-
-// migration is the migration as the hub holds it.
-func (w *world) migration() *v1.Migration {
-	m := &v1.Migration{}
-	if err := outside(w.hub, "eyes").Get(context.Background(), migrationKey, m); err != nil {
-		panic(err) // nobody removes it
-	}
-	return m
-}
 
 func (w *world) makeMigration(ctx context.Context, chance *rand.Rand) error {
 	m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: hubNamespace, Name: migrationKey.Name}, Spec: v1.MigrationSpec{
