@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -140,6 +141,9 @@ func (m *Mirror) intend(f *following, t *twin) bool {
 		t.entry.From, t.entry.Version, t.entry.Next = t.from.uid, t.from.version, t.from.digest
 	case take:
 		t.take()
+		if slices.Contains(f.rule.Furnished, t.name.Name) {
+			t.entry.Found = true // whoever made it, the cluster makes it by itself
+		}
 		m.note(f, t)
 		m.judge(f, t)
 		return false
