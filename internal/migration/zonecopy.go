@@ -36,7 +36,11 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 	if err != nil {
 		return Progress{}, err
 	}
-	steered = among(have, steered)
+	before := steered
+	steered = slices.DeleteFunc(among(have, before), func(set zone.RecordSet) bool {
+		copied, ours := created[set.Key.String()] // what a person had otherwise then is copied again
+		return ours && sameButTTL(set, copied) && !sameButTTL(set, before[indexOf(before, set.Key)])
+	})
 	want, have = besides(zone.Copied(old.zone, want), steered), besides(zone.Copied(fresh.zone, have), steered)
 	swaps, foreign, news := copySwaps(want, have, created)
 	if len(foreign) > 0 && !delegated {
