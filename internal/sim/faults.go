@@ -43,7 +43,7 @@ func (f *faults) weather() {
 		return
 	}
 	f.weatherEnds = now.Add(time.Duration(3+f.chance.IntN(50)) * time.Second)
-	f.rate, f.closed = []float64{0, 0, 0.01, 0.03, 0.08}[f.chance.IntN(5)], ""
+	f.rate, f.closed = []float64{0, 0, 0, 0.005, 0.02, 0.05}[f.chance.IntN(6)], ""
 	if f.w.big() {
 		f.rate /= 50
 	}
@@ -79,7 +79,11 @@ func (f *faults) decide(op memory.Op) memory.Fault {
 
 // write is what goes wrong with a write.
 func (f *faults) write(p *process, op memory.Op) memory.Fault {
-	switch f.chance.IntN(12) {
+	n := f.chance.IntN(12)
+	if n > 9 && op.Kind.Kind == "Lease" && !f.oneIn(4) {
+		n = 0 // there are so many of them that it would die of nothing else
+	}
+	switch n {
 	case 0, 1:
 		return memory.Throttled()
 	case 2, 3:

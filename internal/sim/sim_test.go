@@ -7,7 +7,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone, and log everything")
-	count = flag.Uint64("seeds", 20, "how many seeds to run")
+	count = flag.Uint64("seeds", 9, "how many seeds to run")
 	apps  = flag.Int("apps", 0, "with -seed, the size of the estate")
 )
 

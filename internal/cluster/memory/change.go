@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"net/http"
 	"reflect"
 	"slices"
@@ -332,11 +333,18 @@ func setStatus(obj Object, status any) {
 }
 
 // sign notes in managedFields who wrote: manager, operation and time for all, and
-// of the fields only whose spec.replicas is, which is what the engine reads there.
+// of the fields only whose spec.replicas or spec.minReplicas is, which is what the
+// engine reads there.
 func (c *Cluster) sign(k *kind, old, new Object, w write) {
 	now := c.now()
 	entries := slices.Clone(new.GetManagedFields())
-	replicas, had := replicasOf(new), replicasOf(old)
+	replicas, had, field := replicasOf(new), replicasOf(old), replicasField
+	if h, ok := new.(*autoscalingv2.HorizontalPodAutoscaler); ok {
+		replicas, field = h.Spec.MinReplicas, minimumField
+		if was, ok := old.(*autoscalingv2.HorizontalPodAutoscaler); ok {
+			had = was.Spec.MinReplicas
+		}
+	}
 	sets := w.subresource == "" && replicas != nil && (had == nil || *had != *replicas)
 	mine := -1
 	for i, e := range entries {
@@ -355,7 +363,7 @@ func (c *Cluster) sign(k *kind, old, new Object, w write) {
 	}
 	entries[mine].Time = &now
 	if sets {
-		entries[mine].FieldsV1 = replicasField
+		entries[mine].FieldsV1 = field
 	}
 	new.SetManagedFields(entries)
 }
@@ -363,6 +371,7 @@ func (c *Cluster) sign(k *kind, old, new Object, w write) {
 var (
 	noFields      = metav1.NewFieldsV1(`{}`)
 	replicasField = metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)
+	minimumField  = metav1.NewFieldsV1(`{"f:spec":{"f:minReplicas":{}}}`)
 )
 
 func decodeLoose(data []byte) (Object, error) {
