@@ -1,21 +1,26 @@
 package ipam
 
+import "math/bits"
+
 // Placement has two aims that pull apart: networks should be able to double where
 // they are, and no request should be refused that tight packing would have served.
 // Refusals come from large requests that find no whole block. So a network gets
 // twice its size to live in as long as enough of what is free stays whole, and is
 // packed into the smallest hole otherwise.
 //
-// Enough is measured for each size of network that the tree holds: the share that
+// Enough is measured for each size of network that the tree holds. The share that
 // this size and larger ones have of what is given is the share that they can be
-// expected to ask of what is free, and keepParts/ofParts of that stays whole. The
-// numbers were found by simulation (docs/landing/addresses.md); half of the
-// networks can still double at half fill when they are twice as strict.
+// expected to ask of what is free: a part of that stays whole, and some blocks more,
+// because in a small pool chance counts for more. The numbers were found by
+// simulation (docs/landing/addresses.md).
 const (
-	keepParts, ofParts = 2, 5
+	// keepOf is the part of the expected share that stays whole: one in so many.
+	keepOf = 5
+	// keepBlocks is how many blocks of each size stay whole besides.
+	keepBlocks = 8
 	// packedAt is how many times as much is given as is free when nothing gets room
-	// at the cost of a whole block any more: 4 is a fill of 80 %.
-	packedAt = 4
+	// at the cost of a whole block any more: 2 is a fill of two thirds.
+	packedAt = 2
 )
 
 // A place is a free block that can be used.
@@ -60,8 +65,11 @@ func (t *tree) staysWhole(depth, from int) bool {
 		if d < from {
 			continue
 		}
+		if d < bits.Len(keepBlocks-1) {
+			return false // so many blocks would be more than there is
+		}
 		lost := uint64(1) << (deepest - min(d, depth-1))
-		if whole-lost < share(left, large, t.given)/ofParts*keepParts {
+		if whole-lost < share(left, large, t.given)/keepOf+keepBlocks<<(deepest-d) {
 			return false
 		}
 	}
