@@ -17,6 +17,7 @@ import (
 	"crossfade.dev/internal/landing/policy"
 	"crossfade.dev/internal/landing/quota"
 	"crossfade.dev/internal/landing/source"
+	"crossfade.dev/internal/landing/wan"
 	"crossfade.dev/internal/view"
 )
 
@@ -51,7 +52,8 @@ func (s *session) landingPlan() *cobra.Command {
 		Long: `Compares the landing zone in two states: as it stood in a revision of Git and as it
 is on disk, in two revisions, or in two folders. It says which calls turn, in which
 accounts and regions, and which statement decides before and after: what opens first;
-which networks change; and what would go wrong with addresses, quotas, reviews and
+who reaches whom that does not today, and through which inspection; which networks
+change; and what would go wrong with addresses, quotas, reviews and
 decisions that does not today.
 
 The calls are those of one role (--role) to every action, in every account and region,
@@ -181,6 +183,7 @@ func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder)
 func compared(before, after *folder.Folder, scope policy.Scope, at time.Time) *view.LandingPlan {
 	p := &view.LandingPlan{Role: scope.Role, Findings: after.Findings}
 	p.Guardrails = policy.Diff(before.Guardrails, after.Guardrails, scope)
+	p.Segments = view.NetworkChanges(wan.CompareAll(before.Networks, after.Networks), after.Networks)
 	had, has := allocated(before, nil, at), allocated(after, before, at)
 	p.Networks = networksThatChange(had.Steps, has.Steps)
 	p.Addresses = view.TurnoverOf(had.Findings, has.Findings)

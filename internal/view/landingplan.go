@@ -18,6 +18,8 @@ type LandingPlan struct {
 	// Role is who calls, empty if not known.
 	Role       string            `json:"role,omitempty"`
 	Guardrails policy.Difference `json:"guardrails"`
+	// Segments are what reaches what otherwise than today.
+	Segments []NetworkChange `json:"segments,omitempty"`
 	// Networks are the claims that get, lose or change a network.
 	Networks []ipam.Step `json:"networks,omitempty"`
 	// Addresses, Quotas and Reviews are what would go wrong with them, or is not
@@ -43,7 +45,7 @@ func (p *LandingPlan) turnovers() []struct {
 // Differs reports whether anything becomes another.
 func (p *LandingPlan) Differs() bool {
 	d := p.Guardrails
-	differs := len(d.Changes)+len(d.Added)+len(d.Removed)+len(p.Networks) > 0
+	differs := len(d.Changes)+len(d.Added)+len(d.Removed)+len(p.Networks)+len(p.Segments) > 0
 	for _, t := range p.turnovers() {
 		differs = differs || len(t.Come)+len(t.Go) > 0
 	}
@@ -53,7 +55,7 @@ func (p *LandingPlan) Differs() bool {
 // Worse reports whether something opens that is closed today, or something new
 // would go wrong or is not known.
 func (p *LandingPlan) Worse() bool {
-	worse := opens(p.Guardrails)
+	worse := opens(p.Guardrails) || opensWay(p.Segments)
 	for _, t := range p.turnovers() {
 		for _, f := range t.Come {
 			worse = worse || f.Blocks()
@@ -77,6 +79,11 @@ func LandingPlanReport(title string, p *LandingPlan, most int) Report {
 	}
 	say(differenceAnswer(p.Guardrails))
 	r.Sections = append(r.Sections, differenceSections(p.Guardrails, most)...)
+	if len(p.Segments) > 0 {
+		sections, answer, grade := networkSections(p.Segments, most)
+		say(answer, grade)
+		r.Sections = append(r.Sections, sections...)
+	}
 	if len(p.Networks) > 0 {
 		say(fmt.Sprintf("changed networks: %d", len(p.Networks)), Fine)
 		r.Sections = append(r.Sections, StepSection("Networks", p.Networks).Cut(most))

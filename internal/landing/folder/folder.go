@@ -18,6 +18,7 @@ import (
 	"crossfade.dev/internal/landing/quota"
 	"crossfade.dev/internal/landing/review"
 	"crossfade.dev/internal/landing/source"
+	"crossfade.dev/internal/landing/wan"
 )
 
 // A Folder is a landing zone.
@@ -29,6 +30,8 @@ type Folder struct {
 	Guardrails *policy.State
 	// Packs are the rules of detective guardrails.
 	Packs []*detect.Pack
+	// Networks are the core networks.
+	Networks []*wan.Network
 	// Quotas are the limits of the provider.
 	Quotas []*quota.Watch
 	// Records are the reviews and decisions.
@@ -40,7 +43,7 @@ type Folder struct {
 }
 
 // kinds are those that a folder may hold.
-var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail, ipam.KindPool, ipam.KindClaim, quota.Kind, review.KindReview, review.KindDecision}
+var kinds = []string{policy.KindOrganization, policy.KindAccount, policy.KindGuardrail, ipam.KindPool, ipam.KindClaim, wan.Kind, quota.Kind, review.KindReview, review.KindDecision}
 
 // Load takes files as a landing zone, with the limits that hold at a time. There is
 // always a folder, however much is wrong with it: what errors leave open is unknown
@@ -64,6 +67,8 @@ func Load(files []source.File, at time.Time) *Folder {
 	f.Records, found = review.Load(f.Documents, files, unread)
 	f.Findings = append(f.Findings, found...)
 	f.Addresses, found = ipam.Load(f.Documents, unread)
+	f.Findings = append(f.Findings, found...)
+	f.Networks, found = wan.Load(f.Documents, files)
 	f.Findings = append(f.Findings, found...)
 
 	f.Findings.Sort()
