@@ -33,11 +33,12 @@ func runDiff(ctx context.Context, o cli.DiffOptions) ([]view.Difference, error) 
 	}
 	defer done()
 	s := migration.Subject{Migration: m, Ledger: ledger.New(hub, nil), In: migration.Scope(m)}
-	return differences(ctx, mirror.Side{API: source, Kinds: source.Kinds}, mirror.Side{API: target, Kinds: target.Kinds}, s)
+	return differences(ctx, mirror.Side{API: source, Kinds: source.Kinds}, mirror.Side{API: target, Kinds: target.Kinds}, s, o.App)
 }
 
-// differences compares from the side that teams write to.
-func differences(ctx context.Context, source, target mirror.Side, s migration.Subject) ([]view.Difference, error) {
+// differences compares from the side that teams write to, the estate or one app with
+// what its namespace shares.
+func differences(ctx context.Context, source, target mirror.Side, s migration.Subject, app string) ([]view.Difference, error) {
 	writer := s.Migration.Status.Writer
 	config, err := mirrorOf(source, target, s, writer)
 	if err != nil {
@@ -48,7 +49,11 @@ func differences(ctx context.Context, source, target mirror.Side, s migration.Su
 		return nil, err
 	}
 	all := make([]view.Difference, 0, len(found))
+	namespace, name, one := strings.Cut(app, "/")
 	for _, d := range found {
+		if one && (d.Object.Namespace != namespace || d.App != "" && d.App != name) {
+			continue
+		}
 		all = append(all, shownDifference(d, writer))
 	}
 	return all, nil

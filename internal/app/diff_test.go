@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,7 +36,7 @@ func TestDifferencesAreFoundWithoutWriting(t *testing.T) {
 	m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "crossfade-system"}}
 	m.Status.Writer = v1.Source
 	s := migration.Subject{Migration: m, Ledger: ledger.New(inMemory(t, "hub", 3), nil), In: migration.Scope(m)}
-	all, err := differences(t.Context(), mirror.Side{API: source, Kinds: source.Kinds}, mirror.Side{API: target, Kinds: target.Kinds}, s)
+	all, err := differences(t.Context(), mirror.Side{API: source, Kinds: source.Kinds}, mirror.Side{API: target, Kinds: target.Kinds}, s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +55,32 @@ func TestDifferencesAreFoundWithoutWriting(t *testing.T) {
 	}
 	if text, differs := found["ConfigMap shop/pay"]; differs {
 		t.Errorf("ConfigMap shop/pay: %q", text)
+	}
+}
+
+func TestDifferencesOfOneApp(t *testing.T) {
+	settings := func(name, app string) *corev1.ConfigMap {
+		c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop"}}
+		if app != "" {
+			c.Labels = map[string]string{"app": app}
+		}
+		return c
+	}
+	source := inMemory(t, "source", 1, settings("cart", "cart"), settings("pay", "pay"), settings("shared", ""))
+	target := inMemory(t, "target", 2)
+	m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "crossfade-system"}}
+	m.Status.Writer = v1.Source
+	s := migration.Subject{Migration: m, Ledger: ledger.New(inMemory(t, "hub", 3), nil), In: migration.Scope(m)}
+	all, err := differences(t.Context(), mirror.Side{API: source, Kinds: source.Kinds}, mirror.Side{API: target, Kinds: target.Kinds}, s, "shop/cart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, d := range all {
+		found = append(found, d.Object)
+	}
+	if want := []string{"ConfigMap shop/cart", "ConfigMap shop/shared"}; !slices.Equal(found, want) {
+		t.Errorf("differences of shop/cart: %q, want %q", found, want)
 	}
 }
 

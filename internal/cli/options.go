@@ -83,6 +83,9 @@ type DiffOptions struct {
 	Hub       Hub
 	Route     Route
 	Migration string
+	// App limits it to the objects of one app, and to those of its namespace that
+	// belong to none: NAMESPACE/NAME. Empty means the estate.
+	App string
 }
 
 // LiftOptions say where to lift freezes.

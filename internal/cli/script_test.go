@@ -328,6 +328,9 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 			if ts.Getenv("DIFFERS") == "" {
 				return nil, answer()
 			}
+			if o.App != "" {
+				return []view.Difference{{Object: "Deployment " + o.App, Text: "is missing in the target"}}, answer()
+			}
 			return []view.Difference{
 				{Object: "ConfigMap shop/cart", Text: "is missing in the target"},
 				{Object: "Deployment shop/cart", Fields: []view.FieldValue{{Path: "spec.minReadySeconds", Source: "5"}}},

@@ -99,6 +99,7 @@ func (e *Engine) follow(ctx context.Context, v *visit) error {
 		return fmt.Errorf("follow: %w", err)
 	}
 	v.followed = followed
+	observeMirror(v.m, followed.Mirror)
 	v.m.Status.Mirror = v1.MirrorStatus{
 		Objects: int32(followed.Mirror.Objects), Differing: int32(followed.Mirror.Differing),
 		LagMillis: followed.lagMillis(),

@@ -15,6 +15,8 @@ import (
 // A Difference is one object in which two sets differ.
 type Difference struct {
 	Object Object
+	// App is what Config.App says of the object; only Differences fills it in.
+	App string
 	// Text says what is wrong with the whole object; empty if Fields differ.
 	Text   string
 	Fields []object.FieldDiff
@@ -132,19 +134,20 @@ func (m *Mirror) differences(ctx context.Context, f *following) ([]Difference, e
 		case to.digest == from.digest, to.digest == entry.Got && from.digest == entry.Wrote && to.uid == entry.UID:
 		case !to.there() && entry == (Entry{}) && m.foreign(f.object(name), from):
 		case !to.there():
-			found = append(found, Difference{Object: f.object(name), Text: "it is missing"})
+			found = append(found, Difference{Object: f.object(name), App: from.app, Text: "it is missing"})
 		default:
 			shown, err := m.show(ctx, f, name)
 			if err != nil {
 				return nil, err
 			}
+			shown.App = from.app
 			found = append(found, shown)
 		}
 	}
 	for name, to := range there {
 		entry := m.entry(f, name)
 		if _, wanted := origins[name]; !wanted && entry.UID == to.uid && !entry.Found {
-			found = append(found, Difference{Object: f.object(name), Text: "its origin is gone"})
+			found = append(found, Difference{Object: f.object(name), App: to.app, Text: "its origin is gone"})
 		}
 	}
 	return found, nil
@@ -177,7 +180,7 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (m
 		if fields, err = as(fields); err != nil {
 			return err
 		}
-		out[name] = look{uid: obj.GetUID(), digest: f.rule.digest(fields), born: obj.GetCreationTimestamp().Time}
+		out[name] = look{app: m.App(obj.GetNamespace(), obj.GetLabels()), uid: obj.GetUID(), digest: f.rule.digest(fields), born: obj.GetCreationTimestamp().Time}
 		return nil
 	})
 	return out, err

@@ -34,6 +34,7 @@ type look struct {
 	leaving bool      // it is being deleted
 	bare    bool      // it is one that clusters make by themselves, and nobody changed it
 	born    time.Time // in whole seconds; only known on the writer's side
+	app     string    // only known while sides are compared
 	unready bool      // its controller does not say Ready
 }
 

@@ -131,7 +131,11 @@ func (m *Mirror) mirrored(f *following, name types.NamespacedName) bool {
 func (p *pass) hear(ctx context.Context, f *following) error {
 	m := p.m
 	if !f.rule.idle() {
-		told, err := m.To.Feed.Hear(ctx, f.kind, f.to.version, func(obj client.Object, gone bool) error { return m.sawTo(f, obj, gone) })
+		var told Heard
+		err := m.waitFor(ForFollower, func() (err error) {
+			told, err = m.To.Feed.Hear(ctx, f.kind, f.to.version, func(obj client.Object, gone bool) error { return m.sawTo(f, obj, gone) })
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("on the side that follows: %w", err)
 		}

@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,6 +95,7 @@ type Mirror struct {
 	origins    map[string]Entry // of the other direction, by key
 	unsaved    map[string]Entry
 	fuse       fuse
+	waited     map[WaitedFor]time.Duration
 	// strangers names an object in each namespace of To that the mirror did not make,
 	// as of the pass strangersIn.
 	strangers   map[string]string
@@ -113,7 +115,7 @@ func New(c Config) *Mirror {
 	}
 	return &Mirror{
 		Config: c, pace: newPace(c.Workers, c.Clock),
-		kinds: map[string]*following{}, unsaved: map[string]Entry{},
+		kinds: map[string]*following{}, unsaved: map[string]Entry{}, waited: map[WaitedFor]time.Duration{},
 	}
 }
 
@@ -132,7 +134,22 @@ type Report struct {
 	Busy []Held
 	// Again is how long To asks not to be written to; zero if it does not.
 	Again time.Duration
+	// InFlight is how many requests the mirror lets be under way at once just now, up
+	// to Config.Workers.
+	InFlight float64
+	// Waited is for how long, since the mirror began, its passes have waited for whom.
+	Waited map[WaitedFor]time.Duration
 }
+
+// WaitedFor names what a pass may wait for.
+type WaitedFor string
+
+// What a pass waits for.
+const (
+	ForWriter   WaitedFor = "writer"   // the answers of the writer's side
+	ForFollower WaitedFor = "follower" // those of the side that follows
+	ForLedger   WaitedFor = "ledger"   // what is noted to be durable
+)
 
 // A Held object is not copied, or not deleted, until a person has decided.
 type Held struct {
@@ -179,6 +196,14 @@ func (m *Mirror) Sync(ctx context.Context) (Report, error) {
 	}
 	m.synced = m.synced || !pass.troubled
 	return pass.report(), nil
+}
+
+// waitFor counts the time that do takes.
+func (m *Mirror) waitFor(whom WaitedFor, do func() error) error {
+	began := m.Clock.Now()
+	err := do()
+	m.waited[whom] += m.Clock.Since(began)
+	return err
 }
 
 // load reads the ledger, once.
@@ -290,7 +315,7 @@ const shown = 20
 
 func (p *pass) report() Report {
 	m := p.m
-	r := Report{Written: p.written, Again: m.pace.pausedFor()}
+	r := Report{Written: p.written, Again: m.pace.pausedFor(), InFlight: m.pace.ceiling(), Waited: maps.Clone(m.waited)}
 	for _, f := range m.order {
 		f.report(m, &r)
 	}

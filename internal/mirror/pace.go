@@ -112,6 +112,13 @@ func (p *pace) slower(err error) {
 	}
 }
 
+// ceiling is how many requests may be in flight.
+func (p *pace) ceiling() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
+}
+
 func (p *pace) paused() bool { return p.pausedFor() > 0 }
 
 // pausedFor is how long the API server asks not to be written to.

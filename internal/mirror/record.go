@@ -53,7 +53,7 @@ func (m *Mirror) save(ctx context.Context) error {
 	if len(m.unsaved) == 0 {
 		return nil
 	}
-	if err := m.Record.Save(ctx, maps.Clone(m.unsaved)); err != nil {
+	if err := m.waitFor(ForLedger, func() error { return m.Record.Save(ctx, maps.Clone(m.unsaved)) }); err != nil {
 		return err
 	}
 	clear(m.unsaved)

@@ -33,7 +33,10 @@ func (p *pass) write(ctx context.Context, f *following, due []*twin) error {
 
 func (p *pass) writeBatch(ctx context.Context, f *following, due []*twin) error {
 	m := p.m
-	if err := m.each(ctx, due, func(ctx context.Context, t *twin) error { return m.fetch(ctx, f, t) }); err != nil {
+	err := m.waitFor(ForWriter, func() error {
+		return m.each(ctx, due, func(ctx context.Context, t *twin) error { return m.fetch(ctx, f, t) })
+	})
+	if err != nil {
 		return err
 	}
 	ready := due[:0:0]
@@ -48,7 +51,9 @@ func (p *pass) writeBatch(ctx context.Context, f *following, due []*twin) error 
 	if err := m.save(ctx); err != nil {
 		return fmt.Errorf("note in the ledger what will be written: %w", err)
 	}
-	err := m.each(ctx, ready, func(ctx context.Context, t *twin) error { return m.act(ctx, f, t) })
+	err = m.waitFor(ForFollower, func() error {
+		return m.each(ctx, ready, func(ctx context.Context, t *twin) error { return m.act(ctx, f, t) })
+	})
 	for _, t := range ready {
 		m.note(f, t)
 		m.judge(f, t)
