@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	_ "gocloud.dev/blob/fileblob" // file:// buckets
+	"k8s.io/apimachinery/pkg/types"
 
 	"crossfade.dev/internal/cli"
 	"crossfade.dev/internal/demo"
@@ -57,12 +58,41 @@ func runLoad(ctx context.Context, streams cli.Streams, o cli.LoadOptions) error 
 
 // runDemo shows the whole system at work.
 func runDemo(ctx context.Context, streams cli.Streams, o cli.DemoOptions) error {
-	if o.SourceContext != "" {
-		return fmt.Errorf("--source-context %q, --target-context %q: the demo runs only on clusters that it starts itself", o.SourceContext, o.TargetContext)
+	source, target, err := givenClusters(ctx, o)
+	if err != nil {
+		return err
 	}
-	_, err := demo.Run(ctx, demo.Options{
+	_, err = demo.Run(ctx, demo.Options{
 		Apps: o.Apps, Estate: o.Estate, Seed: o.Seed, Back: o.Back, Chaos: o.Chaos, Keep: o.Keep, Report: o.Report,
+		Source: source, Target: target, Translate: o.Route.Translate, MapPorts: o.Route.MapPorts,
 		Dir: o.Dir, Out: streams.Out, Progress: streams.Err, Live: streams.Live,
 	})
 	return outcome(err)
+}
+
+// givenClusters are the clusters that a demo is to be shown on, nil for its own. Both
+// have answered, and they are two.
+func givenClusters(ctx context.Context, o cli.DemoOptions) (source, target *demo.Given, err error) {
+	if o.SourceContext == "" {
+		return nil, nil, nil
+	}
+	source = &demo.Given{Flag: "--source-context", Context: o.SourceContext}
+	target = &demo.Given{Flag: "--target-context", Context: o.TargetContext}
+	met := map[types.UID]*demo.Given{}
+	for _, g := range []*demo.Given{source, target} {
+		c, err := reachContext(ctx, g.Flag, o.Kubeconfig, g.Context)
+		if err != nil {
+			return nil, nil, err
+		}
+		uid := c.UID()
+		c.Close()
+		if other := met[uid]; other != nil {
+			return nil, nil, fmt.Errorf("%s: it leads to the same cluster as %s, and a cluster cannot be its own target", g, other)
+		}
+		met[uid] = g
+		if g.Config, err = contextConfig(o.Kubeconfig, g.Context); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", g, err)
+		}
+	}
+	return source, target, nil
 }

@@ -165,6 +165,8 @@ type DemoOptions struct {
 	// Kubeconfig, SourceContext and TargetContext show the demo on clusters that
 	// exist; both contexts or neither are set.
 	Kubeconfig, SourceContext, TargetContext string
+	// Route is how the addresses of those clusters are reached.
+	Route Route
 	// Dir holds the sandbox's state; empty means a folder that is removed.
 	Dir string
 }

@@ -31,29 +31,32 @@ const starting = 90 * time.Second
 
 // build starts the sandbox and the estate, and waits until the estate serves.
 func (s *show) build(ctx context.Context) error {
-	o := s.Options
-	e := estate.Generate(estate.Options{Apps: o.Apps, Zone: demoZone, Seed: int64(o.Seed)})
-	if o.Estate != "" {
-		var err error
-		if e, err = estate.Load(o.Estate, demoZone); err != nil {
-			return fmt.Errorf("--estate: %w", err)
-		}
-	}
-	s.say("starting two clusters, a hub, and a cluster to rehearse in")
-	if err := s.startControlPlanes(ctx); err != nil {
-		return err
-	}
-	w, err := newWorld(s.Dir, s.Binaries, e)
+	e, err := s.choose(ctx)
 	if err != nil {
 		return err
 	}
+	if s.Source == nil {
+		s.say("starting two clusters, a hub, and a cluster to rehearse in")
+	} else {
+		s.say("starting a hub, and a cluster to rehearse in")
+	}
+	if err := s.startControlPlanes(ctx); err != nil {
+		return err
+	}
+	w, err := newWorld(s.Options, e)
+	if err != nil {
+		return err
+	}
+	w.translation = s.translation
 	s.world = w
 	if err := s.startNodes(); err != nil {
 		return err
 	}
-	s.say("the source gets an estate of %d objects", len(e.Objects))
-	if err := w.populate(ctx); err != nil {
-		return err
+	if !s.asFound() {
+		s.say("the source gets an estate of %d objects", len(e.Objects))
+		if err := w.populate(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.openProxies(); err != nil {
 		return err
@@ -71,10 +74,31 @@ func (s *show) build(ctx context.Context) error {
 	return s.startDNS(ctx)
 }
 
+// asFound is true if what stands in the source is the estate.
+func (s *show) asFound() bool { return s.Source != nil && s.Estate == "" && s.Apps == 0 }
+
+// choose takes the estate that is to be moved.
+func (s *show) choose(ctx context.Context) (estate.Estate, error) {
+	if s.asFound() {
+		return standing(ctx, s.Source)
+	}
+	if s.Estate == "" {
+		return estate.Generate(estate.Options{Apps: s.Apps, Zone: demoZone, Seed: int64(s.Seed)}), nil
+	}
+	e, err := estate.Load(s.Estate, demoZone)
+	if err != nil {
+		return e, fmt.Errorf("--estate: %w", err)
+	}
+	return e, nil
+}
+
 func (s *show) startControlPlanes(ctx context.Context) error {
 	var group errgroup.Group
 	s.controls = map[string]*process{}
 	for number, name := range clusterNames {
+		if s.Source != nil && (number == sourceNumber || number == targetNumber) {
+			continue
+		}
 		args := []string{"control", "--cluster", strconv.Itoa(number), "--name", name,
 			"--dir", filepath.Join(s.Dir, name), "--ca", filepath.Join(s.Dir, "ca"), "--san", apiName}
 		if number == hubNumber || number == rehearsalNumber {
@@ -90,7 +114,12 @@ func (s *show) startControlPlanes(ctx context.Context) error {
 	return group.Wait()
 }
 
+// startNodes starts nodes and ingress controllers, unless the clusters are given:
+// then they have their own.
 func (s *show) startNodes() error {
+	if s.Source != nil {
+		return nil
+	}
 	images := filepath.Join(s.Dir, "images.yaml")
 	if err := os.WriteFile(images, estate.ImageTable(filepath.Join(s.Binaries, "estate")), 0o644); err != nil {
 		return fmt.Errorf("write the table of images: %w", err)
@@ -156,7 +185,7 @@ func (s *show) startReferee(ctx context.Context) error {
 		return fmt.Errorf("write the referee's targets: %w", err)
 	}
 	args := append([]string{"load", "--targets", file, "--listen", refereeAddress, "--seed", strconv.FormatUint(s.Seed, 10),
-		"--report", filepath.Join(s.Dir, "referee.json")}, translation...)
+		"--report", filepath.Join(s.Dir, "referee.json")}, s.route.flags()...)
 	for _, r := range resolvers {
 		args = append(args, "--resolver", r)
 	}
@@ -174,7 +203,7 @@ func (s *show) startController(ctx context.Context) error {
 		return err
 	}
 	args := append([]string{"controller", "--kubeconfig", hub, "--namespace", hubNamespace, "--lease-duration", "4s",
-		"--metrics-bind-address", "127.3.0.9:9090", "--health-probe-bind-address", "127.3.0.9:9091"}, translation...)
+		"--metrics-bind-address", "127.3.0.9:9090", "--health-probe-bind-address", "127.3.0.9:9091"}, s.route.flags()...)
 	p, err := s.children.run(s.Dir, "controller", filepath.Join(s.Binaries, "crossfade"), args...)
 	if err != nil {
 		return err
@@ -198,7 +227,7 @@ func (s *show) supervise(ctx context.Context, p *process) {
 			s.say("! %s", crashes[len(crashes)-1])
 			said = len(crashes)
 		}
-		if pause(ctx, 200*time.Millisecond) != nil {
+		if s.retired.Load() || pause(ctx, 200*time.Millisecond) != nil {
 			return
 		}
 		if err := p.begin(); err != nil {
@@ -209,14 +238,12 @@ func (s *show) supervise(ctx context.Context, p *process) {
 }
 
 // openProxies puts a proxy between the controller and each cluster if chaos wants
-// to strike there.
+// to strike there, or if the cluster is given and knows the engine only by somebody
+// who acts in its name.
 func (s *show) openProxies() error {
 	s.proxies = map[string]*proxy{}
-	if s.Chaos == 0 {
-		return nil
-	}
 	for number, name := range clusterNames {
-		if number == rehearsalNumber {
+		if number == rehearsalNumber || s.Chaos == 0 && s.world.given(number) == nil {
 			continue
 		}
 		config, err := s.world.engineConfig(number)

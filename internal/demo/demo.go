@@ -11,16 +11,20 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/examples/estate"
+	"crossfade.dev/internal/vantage"
 )
 
 // Options say what to show.
 type Options struct {
-	// Apps is how many apps the generated estate has; 0 means 40.
+	// Apps is how many apps the generated estate has; 0 means 40, or in clusters that
+	// are given no generated estate.
 	Apps int
 	// Estate is a file or folder with manifests to move instead; empty means none.
 	Estate string
@@ -32,6 +36,13 @@ type Options struct {
 	// Chaos, unless 0, seeds faults: the controller killed inside and between writes,
 	// each control plane once, and the source cut off.
 	Chaos uint64
+	// Source and Target are clusters to show the demo on; both or neither are set.
+	// Without them it starts its own. With them, what Estate or Apps name is created
+	// in the source first; without either, what stands in the source is moved.
+	Source, Target *Given
+	// Translate and MapPorts say where the addresses of given clusters are reached
+	// (internal/vantage).
+	Translate, MapPorts []string
 	// Keep leaves everything running until the context ends.
 	Keep bool
 	// Report is where the report goes as JSON; empty means nowhere.
@@ -66,7 +77,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	defer cancel()
 
 	s := &show{Options: o, began: time.Now(), kept: named}
+	s.route = newRoute(o.Source != nil, o.Translate, o.MapPorts)
+	if s.translation, err = s.route.parse(); err != nil {
+		return Report{}, err
+	}
 	defer s.end()
+	if err := s.checkGiven(ctx); err != nil {
+		return Report{}, err
+	}
 	report, err := s.run(ctx)
 	if err != nil {
 		return report, fmt.Errorf("%w (logs are in %s)", err, s.keepLogs())
@@ -78,6 +96,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Keep {
 		s.lookAround()
 		<-ctx.Done()
+	} else if err := s.putBack(ctx); err != nil {
+		return report, err
 	}
 	if complaint := report.complaint(); complaint != "" {
 		return report, fmt.Errorf("%w: %s (logs are in %s)", ErrNoticed, complaint, s.keepLogs())
@@ -87,8 +107,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 
 // settle fills in the defaults.
 func settle(o Options) (Options, error) {
-	if o.Apps == 0 {
-		o.Apps = 40
+	if o.Apps == 0 && o.Source == nil {
+		o.Apps = estate.DefaultApps
 	}
 	if o.Estate != "" {
 		if _, err := os.Stat(o.Estate); err != nil {
@@ -122,6 +142,10 @@ type show struct {
 	// kept is true if the folder stays when the demo ends.
 	kept bool
 
+	// route is how addresses are reached, as flags; translation the same as code.
+	route       route
+	translation vantage.Translation
+
 	children   *children
 	world      *world
 	controls   map[string]*process
@@ -135,6 +159,9 @@ type show struct {
 	stages []StageTime
 	// undealt are faults that chaos was asked for and did not come to.
 	undealt []string
+
+	// retired is true once the controller is not to be started again.
+	retired atomic.Bool
 
 	mu     sync.Mutex
 	faults []string
@@ -251,11 +278,19 @@ func (s *show) noteFault(text string) {
 func (s *show) lookAround() {
 	fmt.Fprintf(s.Progress, `
 Everything is still running; interrupt to end it.
-  source   %[1]s/sandbox kubectl --kubeconfig %[2]s/source/kubeconfig get pods -A
-  target   %[1]s/sandbox kubectl --kubeconfig %[2]s/target/kubeconfig get pods -A
-  hub      %[1]s/crossfade --kubeconfig %[2]s/hub/kubeconfig status
-  logs     %[2]s/*.log
-`, s.Binaries, s.Dir)
+  source   %s
+  target   %s
+  hub      %[3]s/crossfade --kubeconfig %[4]s/hub/kubeconfig status
+  logs     %[4]s/*.log
+`, s.kubectl(s.Source, "source"), s.kubectl(s.Target, "target"), s.Binaries, s.Dir)
+}
+
+// kubectl is a command that shows a cluster's pods.
+func (s *show) kubectl(g *Given, name string) string {
+	if g != nil {
+		return fmt.Sprintf("kubectl --context %s get pods -A", g.Context)
+	}
+	return fmt.Sprintf("%s/sandbox kubectl --kubeconfig %s/%s/kubeconfig get pods -A", s.Binaries, s.Dir, name)
 }
 
 // pause waits, unless the context ends.

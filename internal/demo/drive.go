@@ -47,17 +47,24 @@ func (w *world) inventory(ctx context.Context, deployments []appsv1.Deployment, 
 			return plan.Estate{}, err
 		}
 	}
+	in := w.scope()
 	return plan.Inventory(plan.Objects{
-		Deployments: pointers(deployments), StatefulSets: pointers(statefulSets.Items), DaemonSets: pointers(daemonSets.Items),
-		CronJobs: pointers(cronJobs.Items), Jobs: pointers(jobs.Items), Services: pointers(services.Items),
-		ReplicaSets: pointers(replicaSets.Items), Pods: pointers(pods.Items),
+		Deployments: within(in, deployments), StatefulSets: within(in, statefulSets.Items), DaemonSets: within(in, daemonSets.Items),
+		CronJobs: within(in, cronJobs.Items), Jobs: within(in, jobs.Items), Services: within(in, services.Items),
+		ReplicaSets: within(in, replicaSets.Items), Pods: within(in, pods.Items),
 	}, decisions), nil
 }
 
-func pointers[T any](items []T) []*T {
-	out := make([]*T, len(items))
+// within points at the items that stand in the estate's namespaces.
+func within[T any, P interface {
+	*T
+	client.Object
+}](in func(string) bool, items []T) []P {
+	out := make([]P, 0, len(items))
 	for i := range items {
-		out[i] = &items[i]
+		if p := P(&items[i]); in(p.GetNamespace()) {
+			out = append(out, p)
+		}
 	}
 	return out
 }
@@ -65,19 +72,19 @@ func pointers[T any](items []T) []*T {
 // createMigration asks for what the demo shows. What the inventory cannot tell is
 // decided here by name: it stays in the source, bridged.
 func (w *world) createMigration(ctx context.Context, o Options) (*v1.Migration, error) {
-	var deployments appsv1.DeploymentList
-	if err := w.source.client.List(ctx, &deployments); err != nil {
+	deployments, err := w.deployments(ctx)
+	if err != nil {
 		return nil, err
 	}
-	e, err := w.inventory(ctx, deployments.Items, nil)
+	e, err := w.inventory(ctx, deployments, nil)
 	if err != nil {
 		return nil, fmt.Errorf("take the inventory: %w", err)
 	}
 	m := &v1.Migration{
 		ObjectMeta: metav1.ObjectMeta{Name: migrationName, Namespace: hubNamespace},
 		Spec: v1.MigrationSpec{
-			Source: "source", Target: "target",
-			DNS:        demoDNS(),
+			Source: "source", Target: "target", Namespaces: w.namespaces(),
+			DNS:        demoDNS(w.source.given != nil),
 			Shift:      v1.Shift{SharePercent: 50, MaxTotalPercent: maxTotalPercent, Warm: 1, SettleSeconds: 4},
 			Freeze:     v1.FreezePolicy{Window: v1.Handover, Contact: "#platform-migration"},
 			Objectives: v1.Objectives{MarginPermille: 10, ProbesPerSecond: probesPerSecond(len(w.asked))},
@@ -103,7 +110,7 @@ func probesPerSecond(names int) int32 {
 	return int32(min(100, max(5, 100/max(names, 1))))
 }
 
-func demoDNS() *v1.DNS {
+func demoDNS(given bool) *v1.DNS {
 	service := func(set, primary string, servers ...string) v1.DNSService {
 		s := v1.DNSService{Servers: servers, RFC2136: v1.RFC2136{Server: primary, KeyName: tsigKey, KeySecret: v1.SecretKey{Name: "tsig", Key: "key"}}}
 		for i := range servers {
@@ -118,7 +125,7 @@ func demoDNS() *v1.DNS {
 		Old:        service("old", "10.53.0.3:53", "10.53.0.3:53", "10.53.0.4:53"),
 		New:        service("new", "10.53.0.5:53", "10.53.0.5:53", "10.53.0.6:53"),
 		TTLSeconds: loweredTTL, Steps: []int32{25, 50, 100},
-		Endpoint: &v1.Endpoint{Name: apiName, Source: fmt.Sprintf("10.%d.0.1", sourceNumber), Target: fmt.Sprintf("10.%d.0.1", targetNumber)},
+		Endpoint: &v1.Endpoint{Name: apiName, Source: apiAddress(sourceNumber, given), Target: apiAddress(targetNumber, given)},
 	}
 }
 

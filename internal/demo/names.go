@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"crossfade.dev/internal/vantage"
 )
 
 // The demo's zone, and how its servers and clusters are numbered. The sandbox
@@ -23,9 +25,46 @@ const (
 	loweredTTL = 5
 )
 
-// translation is where the sandbox's addresses are found on this machine, as flags
-// carry it.
-var translation = []string{"--translate", "10.0.0.0/8=127.0.0.0/8", "--map-ports", "1-1023=+10000"}
+// A route is how addresses are reached from this machine, as flags carry it.
+type route struct{ networks, ports []string }
+
+// newRoute is where the sandbox's addresses are found on this machine: all of 10.x
+// if the clusters are the demo's own; otherwise only its name servers and the
+// entries of its own to given clusters, and beside them what a person says.
+func newRoute(given bool, networks, ports []string) route {
+	r := route{networks: []string{"10.0.0.0/8=127.0.0.0/8"}, ports: []string{"1-1023=+10000"}}
+	if !given {
+		return r
+	}
+	r.networks = []string{"10.53.0.0/16=127.53.0.0/16"}
+	for _, number := range []int{sourceNumber, targetNumber} {
+		r.networks = append(r.networks, fmt.Sprintf("%s/32=127.%d.0.9/32", apiAddress(number, true), number))
+	}
+	return route{append(r.networks, networks...), append(r.ports, ports...)}
+}
+
+func (r route) parse() (vantage.Translation, error) { return vantage.Parse(r.networks, r.ports) }
+
+// flags are the route as flags of `crossfade load` and `crossfade controller`.
+func (r route) flags() []string {
+	var out []string
+	for _, n := range r.networks {
+		out = append(out, "--translate", n)
+	}
+	for _, p := range r.ports {
+		out = append(out, "--map-ports", p)
+	}
+	return out
+}
+
+// apiAddress is where the name of the API leads in a cluster: to its API server, or
+// to the demo's proxy before it if the cluster is given.
+func apiAddress(number int, given bool) string {
+	if given {
+		return fmt.Sprintf("10.%d.0.9", number)
+	}
+	return fmt.Sprintf("10.%d.0.1", number)
+}
 
 var resolvers = []string{"bind=10.53.1.1:53", "unbound=10.53.1.2:53", "powerdns=10.53.1.3:53", "knot=10.53.1.4:53"}
 

@@ -182,6 +182,12 @@ func (w *world) served(ctx context.Context, ref referee.Report) (n int, elsewher
 	return n, elsewhere, nil
 }
 
+// ofTarget tells whether a network that answers is the target's. Only pods of the
+// sandbox say who they are, in its own networks; others name nobody.
+func (w *world) ofTarget(network string) bool {
+	return strings.HasPrefix(network, fmt.Sprintf("10.%d.", targetNumber)) || w.target.given != nil
+}
+
 // strays are the moving workloads whose last answers came from elsewhere than the
 // target.
 func (w *world) strays(ref referee.Report) map[string]string {
@@ -195,11 +201,11 @@ func (w *world) strays(ref referee.Report) map[string]string {
 			if m.Namespace != n.Entry.Namespace || !slices.Contains(m.Services, n.Service) {
 				continue
 			}
-			if len(counts[n.Host+n.Path].ServedBy) == 0 {
+			if len(counts[n.Host+n.Path].ServedBy) == 0 && w.target.given == nil {
 				out[m.ID()] = fmt.Sprintf("%s: no answer under %s says who gave it", m.ID(), n.Host)
 			}
 			for _, by := range counts[n.Host+n.Path].ServedBy {
-				if by.Last > 0 && !strings.HasPrefix(by.Network, fmt.Sprintf("10.%d.", targetNumber)) {
+				if by.Last > 0 && !w.ofTarget(by.Network) {
 					out[m.ID()] = fmt.Sprintf("%s: %d of the last answers under %s came from %s", m.ID(), by.Last, n.Host, by.Network)
 				}
 			}

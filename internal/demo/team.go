@@ -48,18 +48,15 @@ type diary struct {
 // teamObject is the ConfigMap that the team changes. How often it does decides how
 // finely a freeze is measured.
 const (
+	teamUser    = "team-playback"
 	teamObject  = "release-notes"
 	deployEvery = 250 * time.Millisecond
 )
 
 func startTeam(ctx context.Context, w *world) (*team, error) {
-	file := filepath.Join(w.dir, "team.kubeconfig")
-	if err := mint(w.binaries, w.dir, "team-playback", "https://"+apiName+":6443", file); err != nil {
-		return nil, err
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", file)
+	config, err := w.teamConfig()
 	if err != nil {
-		return nil, fmt.Errorf("read the team's kubeconfig: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &team{w: w, config: config, cancel: cancel, done: make(chan struct{}),
@@ -72,6 +69,24 @@ func startTeam(ctx context.Context, w *world) (*team, error) {
 	}
 	go t.run(ctx)
 	return t, nil
+}
+
+// teamConfig is how a team reaches the cluster that the name of the API leads to. In
+// given clusters a proxy of each stands for the sign-on that teams have in both.
+func (w *world) teamConfig() (*rest.Config, error) {
+	if w.source.given == nil {
+		file := filepath.Join(w.dir, "team.kubeconfig")
+		if err := mint(w.binaries, w.dir, teamUser, "https://"+apiName+":6443", file); err != nil {
+			return nil, err
+		}
+		return clientcmd.BuildConfigFromFlags("", file)
+	}
+	for number, g := range map[int]*Given{sourceNumber: w.source.given, targetNumber: w.target.given} {
+		if _, err := newProxy(g.as(teamUser), fmt.Sprintf("127.%d.0.9:6443", number)); err != nil {
+			return nil, err
+		}
+	}
+	return &rest.Config{Host: "http://" + apiName + ":6443"}, nil
 }
 
 // begin creates the team's object.
@@ -198,6 +213,17 @@ func (d *diary) complaints(back, faults bool) []string {
 		out = append(out, fmt.Sprintf("%d of the team's writes failed otherwise than refused: %s", d.failed, d.trouble))
 	}
 	return out
+}
+
+// remove deletes the team's object on both sides.
+func (t *team) remove(ctx context.Context) error {
+	for _, c := range []site{t.w.source, t.w.target} {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: t.object.Namespace, Name: t.object.Name}}
+		if err := client.IgnoreNotFound(c.client.Delete(ctx, cm)); err != nil {
+			return fmt.Errorf("delete the team's object in the %s: %w", c.name, err)
+		}
+	}
+	return nil
 }
 
 func (t *team) stop() {

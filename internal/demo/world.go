@@ -61,24 +61,31 @@ type site struct {
 	name   string
 	config *rest.Config
 	client client.Client
+	// given is set if the demo did not start it.
+	given *Given
 }
 
-func newWorld(dir, binaries string, e estate.Estate) (*world, error) {
-	w := &world{dir: dir, binaries: binaries, estate: e}
+func newWorld(o Options, e estate.Estate) (*world, error) {
+	w := &world{dir: o.Dir, binaries: o.Binaries, estate: e}
 	var err error
-	if w.translation, err = vantage.Parse([]string{translation[1]}, []string{translation[3]}); err != nil {
-		return nil, err
-	}
 	if w.archiveKey, err = age.GenerateX25519Identity(); err != nil {
 		return nil, err
 	}
 	for _, s := range []struct {
-		into *site
-		name string
-	}{{&w.source, "source"}, {&w.target, "target"}, {&w.hub, "hub"}} {
-		if *s.into, err = openSite(s.name, filepath.Join(dir, s.name, "kubeconfig")); err != nil {
+		into  *site
+		name  string
+		given *Given
+	}{{&w.source, "source", o.Source}, {&w.target, "target", o.Target}, {&w.hub, "hub", nil}} {
+		var config *rest.Config
+		if s.given != nil {
+			config = s.given.Config
+		} else if config, err = clientcmd.BuildConfigFromFlags("", filepath.Join(o.Dir, s.name, "kubeconfig")); err != nil {
+			return nil, fmt.Errorf("read the kubeconfig of %s: %w", s.name, err)
+		}
+		if *s.into, err = openSite(s.name, config); err != nil {
 			return nil, err
 		}
+		s.into.given = s.given
 	}
 	for _, n := range e.Names {
 		if len(n.Kinds) > 0 {
@@ -88,11 +95,8 @@ func newWorld(dir, binaries string, e estate.Estate) (*world, error) {
 	return w, nil
 }
 
-func openSite(name, kubeconfig string) (site, error) {
-	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return site{}, fmt.Errorf("read the kubeconfig of %s: %w", name, err)
-	}
+func openSite(name string, config *rest.Config) (site, error) {
+	c := rest.CopyConfig(config)
 	c.QPS = -1
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1.AddToScheme} {
@@ -104,7 +108,19 @@ func openSite(name, kubeconfig string) (site, error) {
 	if err != nil {
 		return site{}, fmt.Errorf("connect to %s: %w", name, err)
 	}
-	return site{name, c, k}, nil
+	return site{name: name, config: c, client: k}, nil
+}
+
+// given is the cluster of a number if the demo did not start it, else nil.
+func (w *world) given(number int) *Given {
+	switch number {
+	case sourceNumber:
+		return w.source.given
+	case targetNumber:
+		return w.target.given
+	default:
+		return nil
+	}
 }
 
 // populate creates the estate in the source: first what others need, then the
@@ -169,7 +185,7 @@ func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error
 		}
 		objects = append(objects, secret(name, "kubeconfig", data), &v1.Cluster{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: hubNamespace},
-			Spec:       v1.ClusterSpec{Kubeconfig: v1.SecretKey{Name: name, Key: "kubeconfig"}, PodRanges: []string{fmt.Sprintf("10.%d.0.0/16", number)}},
+			Spec:       v1.ClusterSpec{Kubeconfig: v1.SecretKey{Name: name, Key: "kubeconfig"}, PodRanges: w.podRanges(number)},
 		})
 	}
 	for _, o := range objects {
@@ -179,6 +195,14 @@ func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error
 		}
 	}
 	return nil
+}
+
+// podRanges are known of the demo's own clusters only.
+func (w *world) podRanges(number int) []string {
+	if w.given(number) != nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("10.%d.0.0/16", number)}
 }
 
 // engineKubeconfig writes how the engine reaches a cluster: in its own name, or
@@ -197,6 +221,9 @@ func (w *world) engineKubeconfig(number int, through *proxy) (string, error) {
 
 // engineConfig is how the engine reaches a cluster in its own name.
 func (w *world) engineConfig(number int) (*rest.Config, error) {
+	if g := w.given(number); g != nil {
+		return g.as(engineUser), nil
+	}
 	file, err := w.engineKubeconfig(number, nil)
 	if err != nil {
 		return nil, err
@@ -239,11 +266,11 @@ const serving = 8 * time.Minute
 // has its address, and takes the inventory.
 func (w *world) awaitEstate(ctx context.Context) error {
 	return eventually(ctx, serving, func() error {
-		var deployments appsv1.DeploymentList
-		if err := w.source.client.List(ctx, &deployments); err != nil {
+		deployments, err := w.deployments(ctx)
+		if err != nil {
 			return err
 		}
-		for _, d := range deployments.Items {
+		for _, d := range deployments {
 			if d.Status.ReadyReplicas < ptr.Deref(d.Spec.Replicas, 1) {
 				return fmt.Errorf("Deployment %s/%s has %d of %d replicas ready", d.Namespace, d.Name, d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1))
 			}
@@ -251,8 +278,42 @@ func (w *world) awaitEstate(ctx context.Context) error {
 		if _, err := w.records(ctx); err != nil {
 			return err
 		}
-		return w.takeInventory(ctx, deployments.Items)
+		return w.takeInventory(ctx, deployments)
 	})
+}
+
+// deployments are those of the estate.
+func (w *world) deployments(ctx context.Context) ([]appsv1.Deployment, error) {
+	var all appsv1.DeploymentList
+	if err := w.source.client.List(ctx, &all); err != nil {
+		return nil, err
+	}
+	in := w.scope()
+	return slices.DeleteFunc(all.Items, func(d appsv1.Deployment) bool { return !in(d.Namespace) }), nil
+}
+
+// namespaces are those to move, none for all but the platform's own: in clusters
+// that were given, what the demo was not told of stays as it is.
+func (w *world) namespaces() []string {
+	if w.source.given == nil {
+		return nil
+	}
+	var out []string
+	for _, o := range w.estate.Objects {
+		if n := o.GetNamespace(); n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// scope tells which namespaces are to be moved.
+func (w *world) scope() func(namespace string) bool {
+	named := w.namespaces()
+	return func(namespace string) bool {
+		return len(named) == 0 && !strings.HasPrefix(namespace, "kube-") || slices.Contains(named, namespace)
+	}
 }
 
 // takeInventory tells what moves and what asks for a decision, as the engine will.
@@ -266,7 +327,7 @@ func (w *world) takeInventory(ctx context.Context, deployments []appsv1.Deployme
 
 // records are the zone's first records: where each name leads in the source.
 func (w *world) records(ctx context.Context) ([]string, error) {
-	lines := []string{fmt.Sprintf("api %d IN A 10.%d.0.1", firstTTL, sourceNumber)}
+	lines := []string{fmt.Sprintf("api %d IN A %s", firstTTL, apiAddress(sourceNumber, w.source.given != nil))}
 	seen := map[string]bool{}
 	for _, n := range w.estate.Names {
 		if seen[n.Host] {
