@@ -30,15 +30,18 @@ func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
 	if p, err := e.delegate(ctx, v, v1.Target); err != nil || p.outcome != done {
 		return p, err
 	}
-	if left, over := e.waited(v, delegationWait, ttl(v.m)); !over {
-		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
-	}
+	// Old and new servers give the same answers, so that capacity need not wait for
+	// the last resolver to follow.
+	left, followed := e.waited(v, delegationWait, ttl(v.m))
 	p, err := e.carry(ctx, v, split(100))
 	if err != nil {
 		return Progress{}, err
 	}
 	if err := e.recordMoves(ctx, v); err != nil || p.outcome != done {
 		return p, err
+	}
+	if !followed {
+		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
 	}
 	return e.judged(ctx, v, "moved", nil)
 }
