@@ -29,39 +29,34 @@ var clusterNames = map[int]string{
 // starting is how long a process may take to be ready, on a slow machine.
 const starting = 90 * time.Second
 
-// build starts the sandbox and the estate, and waits until the estate serves.
+// build starts the sandbox and the estate, and waits until the estate serves. What
+// is needed later starts while the estate's pods and balancers take their time.
 func (s *show) build(ctx context.Context) error {
 	e, err := s.choose(ctx)
 	if err != nil {
 		return err
 	}
+	s.controls = map[string]*process{}
 	if s.Source == nil {
 		s.say("starting two clusters, a hub, and a cluster to rehearse in")
-	} else {
-		s.say("starting a hub, and a cluster to rehearse in")
+		if err := s.startControlPlanes(ctx, sourceNumber, targetNumber); err != nil {
+			return err
+		}
+		if err := s.startNodes(); err != nil {
+			return err
+		}
 	}
-	if err := s.startControlPlanes(ctx); err != nil {
+	if s.world, err = newWorld(s.Options, s.translation, e); err != nil {
 		return err
 	}
-	w, err := newWorld(s.Options, e)
-	if err != nil {
-		return err
-	}
-	w.translation = s.translation
-	s.world = w
-	if err := s.startNodes(); err != nil {
-		return err
-	}
+	w := s.world
 	if !s.asFound() {
 		s.say("the source gets an estate of %d objects", len(e.Objects))
 		if err := w.populate(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.openProxies(); err != nil {
-		return err
-	}
-	if err := w.installHub(ctx, s.proxies); err != nil {
+	if err := s.startHub(ctx); err != nil {
 		return err
 	}
 	s.say("waiting until all of it serves: pods take up to 20 s to start, balancers up to 30 s to get an address")
@@ -72,6 +67,22 @@ func (s *show) build(ctx context.Context) error {
 		return fmt.Errorf("none of the %d apps moves by itself: there is nothing to show", w.apps)
 	}
 	return s.startDNS(ctx)
+}
+
+// startHub starts the hub and the cluster to rehearse in, and gives the hub what
+// the engine needs to know.
+func (s *show) startHub(ctx context.Context) error {
+	if err := s.startControlPlanes(ctx, hubNumber, rehearsalNumber); err != nil {
+		return err
+	}
+	var err error
+	if s.world.hub, err = openOwn(s.Dir, clusterNames[hubNumber]); err != nil {
+		return err
+	}
+	if err := s.openProxies(); err != nil {
+		return err
+	}
+	return s.world.installHub(ctx, s.proxies)
 }
 
 // asFound is true if what stands in the source is the estate.
@@ -92,13 +103,10 @@ func (s *show) choose(ctx context.Context) (estate.Estate, error) {
 	return e, nil
 }
 
-func (s *show) startControlPlanes(ctx context.Context) error {
+func (s *show) startControlPlanes(ctx context.Context, numbers ...int) error {
 	var group errgroup.Group
-	s.controls = map[string]*process{}
-	for number, name := range clusterNames {
-		if s.Source != nil && (number == sourceNumber || number == targetNumber) {
-			continue
-		}
+	for _, number := range numbers {
+		name := clusterNames[number]
 		args := []string{"control", "--cluster", strconv.Itoa(number), "--name", name,
 			"--dir", filepath.Join(s.Dir, name), "--ca", filepath.Join(s.Dir, "ca"), "--san", apiName}
 		if number == hubNumber || number == rehearsalNumber {
@@ -114,12 +122,8 @@ func (s *show) startControlPlanes(ctx context.Context) error {
 	return group.Wait()
 }
 
-// startNodes starts nodes and ingress controllers, unless the clusters are given:
-// then they have their own.
+// startNodes starts a node and an ingress controller for source and target.
 func (s *show) startNodes() error {
-	if s.Source != nil {
-		return nil
-	}
 	images := filepath.Join(s.Dir, "images.yaml")
 	if err := os.WriteFile(images, estate.ImageTable(filepath.Join(s.Binaries, "estate")), 0o644); err != nil {
 		return fmt.Errorf("write the table of images: %w", err)

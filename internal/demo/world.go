@@ -65,8 +65,9 @@ type site struct {
 	given *Given
 }
 
-func newWorld(o Options, e estate.Estate) (*world, error) {
-	w := &world{dir: o.Dir, binaries: o.Binaries, estate: e}
+// newWorld opens source and target; the hub comes later.
+func newWorld(o Options, from vantage.Translation, e estate.Estate) (*world, error) {
+	w := &world{dir: o.Dir, binaries: o.Binaries, estate: e, translation: from}
 	var err error
 	if w.archiveKey, err = age.GenerateX25519Identity(); err != nil {
 		return nil, err
@@ -75,17 +76,16 @@ func newWorld(o Options, e estate.Estate) (*world, error) {
 		into  *site
 		name  string
 		given *Given
-	}{{&w.source, "source", o.Source}, {&w.target, "target", o.Target}, {&w.hub, "hub", nil}} {
-		var config *rest.Config
-		if s.given != nil {
-			config = s.given.Config
-		} else if config, err = clientcmd.BuildConfigFromFlags("", filepath.Join(o.Dir, s.name, "kubeconfig")); err != nil {
-			return nil, fmt.Errorf("read the kubeconfig of %s: %w", s.name, err)
+	}{{&w.source, "source", o.Source}, {&w.target, "target", o.Target}} {
+		if s.given == nil {
+			*s.into, err = openOwn(o.Dir, s.name)
+		} else {
+			*s.into, err = openSite(s.name, s.given.Config)
+			s.into.given = s.given
 		}
-		if *s.into, err = openSite(s.name, config); err != nil {
+		if err != nil {
 			return nil, err
 		}
-		s.into.given = s.given
 	}
 	for _, n := range e.Names {
 		if len(n.Kinds) > 0 {
@@ -93,6 +93,15 @@ func newWorld(o Options, e estate.Estate) (*world, error) {
 		}
 	}
 	return w, nil
+}
+
+// openOwn opens a cluster that the demo started.
+func openOwn(dir, name string) (site, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, name, "kubeconfig"))
+	if err != nil {
+		return site{}, fmt.Errorf("read the kubeconfig of %s: %w", name, err)
+	}
+	return openSite(name, config)
 }
 
 func openSite(name string, config *rest.Config) (site, error) {
