@@ -1,13 +1,16 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -15,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cli"
@@ -52,40 +56,101 @@ func (a *archiver) Take(ctx context.Context, s migration.Subject) (string, error
 }
 
 // Rehearse implements migration.Archiver. It runs `crossfade rehearse` with a
-// kubeconfig for the cluster that the migration names.
+// kubeconfig for the cluster that the migration names, and returns as soon as that
+// has compared; the process goes on cleaning up.
 func (a *archiver) Rehearse(ctx context.Context, m *v1.Migration, name string) ([]string, error) {
-	kubeconfig, err := a.kubeconfig(ctx, m)
-	if err != nil {
-		return nil, fmt.Errorf("archive.rehearseIn: %w", err)
-	}
-	folder, err := os.MkdirTemp("", "crossfade-rehearsal-")
+	folder, args, err := a.rehearsalOf(ctx, m, name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	args := []string{"rehearse", "--archive", m.Spec.Archive.URL, "--name", name, "-o", "json",
-		"--kubeconfig", filepath.Join(folder, "kubeconfig")}
-	if err := os.WriteFile(filepath.Join(folder, "kubeconfig"), kubeconfig, 0o600); err != nil {
+	// What was restored has to go even if the pass that asked for it is over.
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Minute)
+	ended := func() {
+		cancel()
+		_ = os.RemoveAll(folder)
+	}
+	process, out, err := startSelf(lasting, args)
+	if err != nil {
+		ended()
 		return nil, err
 	}
-	if m.Spec.Archive.Identity != nil {
-		identity, err := a.secret(ctx, m.Namespace, *m.Spec.Archive.Identity)
-		if err != nil {
-			return nil, fmt.Errorf("archive.identity: %w", err)
+	giveUp := context.AfterFunc(ctx, cancel)
+	problems, err := problemsOf(out)
+	giveUp()
+	if err != nil {
+		defer ended()
+		return nil, fmt.Errorf("crossfade rehearse: %w", errors.Join(err, failure(process)))
+	}
+	go func() {
+		defer ended()
+		if err := failure(process); err != nil {
+			log.FromContext(ctx).Error(err, "the rehearsal did not clean up; the next one will", "archive", name)
 		}
-		args = append(args, "--identity", filepath.Join(folder, "identity"))
-		if err := os.WriteFile(filepath.Join(folder, "identity"), identity, 0o600); err != nil {
-			return nil, err
+	}()
+	return problems, nil
+}
+
+// rehearsalOf writes what a rehearsal needs to a new folder, and returns its command
+// line.
+func (a *archiver) rehearsalOf(ctx context.Context, m *v1.Migration, name string) (folder string, args []string, err error) {
+	files := map[string][]byte{}
+	if files["kubeconfig"], err = a.kubeconfig(ctx, m); err != nil {
+		return "", nil, fmt.Errorf("archive.rehearseIn: %w", err)
+	}
+	if identity := m.Spec.Archive.Identity; identity != nil {
+		if files["identity"], err = a.secret(ctx, m.Namespace, *identity); err != nil {
+			return "", nil, fmt.Errorf("archive.identity: %w", err)
 		}
 	}
+	if folder, err = os.MkdirTemp("", "crossfade-rehearsal-"); err != nil {
+		return "", nil, err
+	}
+	args = []string{"rehearse", "--archive", m.Spec.Archive.URL, "--name", name, "-o", "json"}
+	for file, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, file), content, 0o600); err != nil {
+			_ = os.RemoveAll(folder)
+			return "", nil, err
+		}
+		args = append(args, "--"+file, filepath.Join(folder, file))
+	}
+	return folder, args, nil
+}
+
+// startSelf starts this program with other arguments.
+func startSelf(ctx context.Context, args []string) (*exec.Cmd, io.Reader, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, self, args...).Output()
-	return problemsOf(out, err)
+	process := exec.CommandContext(ctx, self, args...)
+	process.Stderr = &bytes.Buffer{}
+	out, err := process.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return process, out, process.Start()
+}
+
+// failure waits for a rehearsal and tells what went wrong with it: exit code 1 says
+// that it found problems, which it printed.
+func failure(process *exec.Cmd) error {
+	err := process.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(fmt.Sprint(process.Stderr)))
+	}
+	return nil
+}
+
+// problemsOf reads what `crossfade rehearse -o json` prints once it has compared.
+func problemsOf(out io.Reader) (problems []string, err error) {
+	if err := json.NewDecoder(out).Decode(&problems); err != nil {
+		return nil, fmt.Errorf("its answer: %w", err)
+	}
+	return problems, nil
 }
 
 func recipientsOf(m *v1.Migration) ([]age.Recipient, error) {
@@ -98,23 +163,6 @@ func recipientsOf(m *v1.Migration) ([]age.Recipient, error) {
 		all = append(all, r)
 	}
 	return all, nil
-}
-
-// problemsOf reads what `crossfade rehearse -o json` printed. Its exit code 1 says
-// that it found problems, which it printed.
-func problemsOf(out []byte, err error) ([]string, error) {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() != 1 {
-		return nil, fmt.Errorf("crossfade rehearse: %s", exit.Stderr)
-	}
-	if err != nil && exit == nil {
-		return nil, fmt.Errorf("crossfade rehearse: %w", err)
-	}
-	var problems []string
-	if err := json.Unmarshal(out, &problems); err != nil {
-		return nil, fmt.Errorf("crossfade rehearse printed %q: %w", out, err)
-	}
-	return problems, nil
 }
 
 func (a *archiver) kubeconfig(ctx context.Context, m *v1.Migration) ([]byte, error) {
@@ -133,48 +181,47 @@ func (a *archiver) secret(ctx context.Context, namespace string, key v1.SecretKe
 	return secret.Data[key.Key], nil
 }
 
-// rehearse restores an archive into a cluster, compares, and cleans up.
-func rehearse(ctx context.Context, o cli.RehearseOptions) ([]string, error) {
+// rehearse restores an archive into a cluster, compares, tells what it found, and
+// cleans up.
+func rehearse(ctx context.Context, o cli.RehearseOptions, found func(problems []string) error) error {
 	config, err := clientcmd.BuildConfigFromFlags("", o.Kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+		return fmt.Errorf("--kubeconfig: %w", err)
 	}
 	in, err := cluster.Connect(ctx, cluster.Options{Config: config, Identity: hostname() + "/rehearsal/" + o.Name})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.Close()
 	lasting, end := context.WithCancel(ctx)
 	defer end()
 	if err := in.Fence.Hold(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	go hold(lasting, in.Fence, cluster.DefaultLease/4)
 	bucket, err := (&buckets{}).at(ctx, o.Archive)
 	if err != nil {
-		return nil, fmt.Errorf("--archive: %w", err)
+		return fmt.Errorf("--archive: %w", err)
 	}
 	var identities []age.Identity
 	if o.Identity != "" {
 		file, err := os.Open(o.Identity)
 		if err != nil {
-			return nil, fmt.Errorf("--identity: %w", err)
+			return fmt.Errorf("--identity: %w", err)
 		}
 		defer file.Close()
 		if identities, err = age.ParseIdentities(file); err != nil {
-			return nil, fmt.Errorf("--identity %s: %w", o.Identity, err)
+			return fmt.Errorf("--identity %s: %w", o.Identity, err)
 		}
 	}
 	archive, err := snapshot.Open(ctx, bucket, o.Name, identities...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rehearsal, err := snapshot.Rehearse(ctx, in, archive, snapshot.Into{Clock: clock.RealClock{}, Workers: 16})
-	if err != nil {
-		return nil, err
-	}
-	if rehearsal.Proved() {
-		return nil, nil
-	}
-	return rehearsal.Problems(), nil
+	return snapshot.Rehearse(ctx, in, archive, snapshot.Into{Clock: clock.RealClock{}, Workers: 16}, func(r snapshot.Rehearsal) error {
+		if r.Proved() {
+			return found(nil)
+		}
+		return found(r.Problems())
+	})
 }

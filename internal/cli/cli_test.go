@@ -238,7 +238,7 @@ func allCommands() Commands {
 		Diff:              func(context.Context, DiffOptions) ([]view.Difference, error) { return nil, nil },
 		LiftFreeze:        func(context.Context, LiftOptions) ([]string, error) { return nil, nil },
 		RollbackByJournal: func(context.Context, JournalOptions) error { return nil },
-		Rehearse:          func(context.Context, RehearseOptions) ([]string, error) { return nil, nil },
+		Rehearse:          func(context.Context, RehearseOptions, func([]string) error) error { return nil },
 		Load:              func(context.Context, Streams, LoadOptions) error { return nil },
 		Demo:              func(context.Context, Streams, DemoOptions) error { return nil },
 		Controller:        func(context.Context, Streams, ControllerOptions) error { return nil },

@@ -25,9 +25,9 @@ type Commands struct {
 	LiftFreeze func(context.Context, LiftOptions) ([]string, error)
 	// RollbackByJournal leads a migration back without its hub, until it has arrived.
 	RollbackByJournal func(context.Context, JournalOptions) error
-	// Rehearse restores an archive into a cluster, compares, and returns a sentence
-	// for each difference.
-	Rehearse func(context.Context, RehearseOptions) ([]string, error)
+	// Rehearse restores an archive into a cluster, compares, calls found with a
+	// sentence for each difference, and cleans up.
+	Rehearse func(ctx context.Context, o RehearseOptions, found func(differences []string) error) error
 	// Follow lets the mirror of a migration follow, alone, until ctx ends. It writes
 	// how far it is as lines of JSON.
 	Follow func(context.Context, Streams, FollowOptions) error

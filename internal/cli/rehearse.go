@@ -14,7 +14,7 @@ func (s *session) rehearse() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "rehearse --archive URL --name NAME --kubeconfig FILE",
 		Short:  "Restore an archive into an empty cluster and compare",
-		Long:   "Restores an archive into a cluster that is empty of the estate, compares what is there\nwith the archive, and writes a line for each difference. The exit code is 1 if there are any.",
+		Long:   "Restores an archive into a cluster that is empty of the estate, compares what is there\nwith the archive, writes a line for each difference, and cleans up. The exit code is 1 if there are any.",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 	}
@@ -29,14 +29,15 @@ func (s *session) rehearse() *cobra.Command {
 				return fmt.Errorf("--%s %q: none given", required.flag, required.value)
 			}
 		}
-		differences, err := s.commands.Rehearse(cmd.Context(), o)
-		if err != nil {
-			return err
+		differs := false
+		err := s.commands.Rehearse(cmd.Context(), o, func(differences []string) error {
+			differs = len(differences) > 0
+			return s.showLines(differences, f)
+		})
+		if err == nil && differs {
+			return ended(codeNo)
 		}
-		if err := s.showLines(differences, f); err != nil || len(differences) == 0 {
-			return err
-		}
-		return ended(codeNo)
+		return err
 	}
 	return cmd
 }

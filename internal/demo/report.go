@@ -57,7 +57,8 @@ type Report struct {
 	DifferencesAfterRollback *int     `json:"differencesAfterRollback,omitempty"`
 	Differences              []string `json:"differences,omitempty"`
 
-	// MemoryMiB is the most that all processes of the demo held together.
+	// MemoryMiB is the most that all processes of the demo held together: the sum of
+	// their proportional set sizes, in which what n of them share counts 1/n for each.
 	MemoryMiB int64 `json:"memoryMiB"`
 
 	Stages []StageTime `json:"stages"`

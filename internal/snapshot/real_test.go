@@ -94,7 +94,7 @@ func TestRealAPIServers(t *testing.T) {
 	t.Logf("%d objects archived in %s", m.Objects, time.Since(began).Round(time.Millisecond))
 
 	began = time.Now()
-	result, err := snapshot.Rehearse(t.Context(), target, open(t, store, k), snapshot.Into{Clock: clock.RealClock{}, Workers: 16})
+	result, err := rehearsed(t.Context(), target, open(t, store, k), snapshot.Into{Clock: clock.RealClock{}, Workers: 16})
 	if err != nil {
 		t.Fatal(err)
 	}

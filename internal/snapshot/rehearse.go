@@ -46,29 +46,33 @@ func (r Rehearsal) Problems() []string {
 }
 
 // Rehearse restores an archive into a cluster that is empty of the estate, compares
-// what stands there then, and removes what it created. What a rehearsal that was
-// cut short left behind is removed first. The cluster should have no controllers
+// what stands there then, tells found, and removes what it created, which takes a
+// while: found may act on the result at once, and its error is returned. What a
+// rehearsal that was cut short left behind is removed first. The cluster should have no controllers
 // that act outside of it: restored claims and Services would ask them for volumes
 // and addresses.
 //
-// The error wraps ErrOccupied if the cluster holds objects of the estate. If only
-// the removal failed, the result stands beside the error.
-func Rehearse(ctx context.Context, in Cluster, a *Archive, into Into) (Rehearsal, error) {
+// The error wraps ErrOccupied if the cluster holds objects of the estate. found is
+// not called if there is no result.
+func Rehearse(ctx context.Context, in Cluster, a *Archive, into Into, found func(Rehearsal) error) error {
 	if in.UID() == a.Cluster {
-		return Rehearsal{}, fmt.Errorf("rehearse archive %s: %w", a.Name, ErrOwnSource)
+		return fmt.Errorf("rehearse archive %s: %w", a.Name, ErrOwnSource)
 	}
 	if err := a.Verify(ctx); err != nil {
-		return Rehearsal{}, fmt.Errorf("rehearse: %w", err)
+		return fmt.Errorf("rehearse: %w", err)
 	}
 	into.mark = markOf(a.Name)
 	if err := clean(ctx, in, into.Clock); err != nil {
-		return Rehearsal{}, fmt.Errorf("remove what an earlier rehearsal left: %w", err)
+		return fmt.Errorf("remove what an earlier rehearsal left: %w", err)
 	}
 	result, err := rehearse(ctx, in, a, into)
+	if err == nil {
+		err = found(result)
+	}
 	if cleaned := clean(ctx, in, into.Clock); cleaned != nil {
 		err = errors.Join(err, fmt.Errorf("remove what the rehearsal created: %w", cleaned))
 	}
-	return result, err
+	return err
 }
 
 func rehearse(ctx context.Context, in Cluster, a *Archive, into Into) (result Rehearsal, err error) {

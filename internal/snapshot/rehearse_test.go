@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -65,7 +66,7 @@ func TestARehearsalProvesTheArchiveAndLeavesNothing(t *testing.T) {
 	target := newCluster(2)
 	before := everything(t, target)
 	for range 2 {
-		result, err := snapshot.Rehearse(t.Context(), target, a, into(4))
+		result, err := rehearsed(t.Context(), target, a, into(4))
 		if err != nil || !result.Proved() {
 			t.Fatalf("%q, %v", result.Problems(), err)
 		}
@@ -109,7 +110,7 @@ func TestARehearsalCutShortIsFinishedByTheNext(t *testing.T) {
 			}
 			return memory.TimedOut(op)
 		}))
-		_, err := snapshot.Rehearse(t.Context(), target, a, into(1))
+		_, err := rehearsed(t.Context(), target, a, into(1))
 		target.SetFaults(alive(target, clock, nil))
 		if requests < cut {
 			if err != nil {
@@ -120,7 +121,7 @@ func TestARehearsalCutShortIsFinishedByTheNext(t *testing.T) {
 		if err == nil {
 			t.Fatalf("everything failed from request %d on, and nobody says so", cut)
 		}
-		result, err := snapshot.Rehearse(t.Context(), target, a, into(1))
+		result, err := rehearsed(t.Context(), target, a, into(1))
 		if err != nil || !result.Proved() {
 			t.Fatalf("after request %d: %q, %v", cut, result.Problems(), err)
 		}
@@ -133,11 +134,20 @@ func TestARehearsalCutShortIsFinishedByTheNext(t *testing.T) {
 func TestARehearsalWithoutTheSecretsProvesNothing(t *testing.T) {
 	store := blobtest.New()
 	plain(t, store)
-	result, err := snapshot.Rehearse(t.Context(), newCluster(2), open(t, store), into(1))
+	result, err := rehearsed(t.Context(), newCluster(2), open(t, store), into(1))
 	if err != nil || result.Proved() {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if problems := result.Problems(); len(problems) != 1 || !strings.HasPrefix(problems[0], "Secret: ") {
 		t.Errorf("got %q", problems)
 	}
+}
+
+// rehearsed is what a rehearsal found, once it has cleaned up as well.
+func rehearsed(ctx context.Context, in snapshot.Cluster, a *snapshot.Archive, into snapshot.Into) (result snapshot.Rehearsal, err error) {
+	err = snapshot.Rehearse(ctx, in, a, into, func(r snapshot.Rehearsal) error {
+		result = r
+		return nil
+	})
+	return result, err
 }

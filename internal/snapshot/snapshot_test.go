@@ -333,7 +333,7 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 	}
 	for name, act := range map[string]func() error{
 		"restore":  func() error { _, err := snapshot.Restore(t.Context(), target, a, into(1)); return err },
-		"rehearse": func() error { _, err := snapshot.Rehearse(t.Context(), target, a, into(1)); return err },
+		"rehearse": func() error { _, err := rehearsed(t.Context(), target, a, into(1)); return err },
 	} {
 		if err := act(); !errors.Is(err, snapshot.ErrOccupied) {
 			t.Errorf("%s: %v, want %v", name, err, snapshot.ErrOccupied)
@@ -357,7 +357,7 @@ func TestRefusedObjectsAreNamed(t *testing.T) {
 		}
 		return memory.Fault{}
 	}))
-	result, err := snapshot.Rehearse(t.Context(), target, open(t, store, k), into(1))
+	result, err := rehearsed(t.Context(), target, open(t, store, k), into(1))
 	if err != nil || result.Proved() || len(result.Refused) != 1 || result.Refused[0].Name != "web" {
 		t.Fatalf("got %+v, %v", result, err)
 	}
