@@ -66,6 +66,12 @@ func (s *show) build(ctx context.Context) error {
 	if len(w.moving) == 0 {
 		return fmt.Errorf("none of the %d apps moves by itself: there is nothing to show", w.apps)
 	}
+	if len(w.asked) == 0 {
+		return fmt.Errorf("no Ingress or balancer of the estate leads to a name in %s that could be asked", demoZone)
+	}
+	if err := w.checkEntries(ctx); err != nil {
+		return err
+	}
 	return s.startDNS(ctx)
 }
 

@@ -87,6 +87,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	report, err := s.run(ctx)
 	if err != nil {
+		s.confess()
 		return report, fmt.Errorf("%w (logs are in %s)", err, s.keepLogs())
 	}
 	report.print(o.Out)

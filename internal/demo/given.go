@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -135,29 +136,49 @@ func (s survey) sandbox() bool {
 	return true
 }
 
-// reach tries a pod's address from here, on a port that the pod names: the probes
-// of the engine and the pods of the other cluster must come through as well. That
-// nobody listens there is an answer, too. A cluster without such a pod cannot be
-// tried, and passes.
+// attempts is how many pods of a cluster are tried before it counts as out of reach.
+const attempts = 5
+
+// reach connects to a ready pod from here, on a port that the pod names: the probes
+// of the engine and the pods of the other cluster must come through as well. One
+// that takes the connection is enough. A cluster without such a pod cannot be tried,
+// and passes.
 func (s survey) reach(ctx context.Context, from vantage.Translation) error {
+	var failure error
+	tried := 0
 	for _, p := range s.pods {
 		port, named := portOf(p)
-		if p.Spec.HostNetwork || p.Status.PodIP == "" || !named {
+		if p.Spec.HostNetwork || p.Status.PodIP == "" || !named || !ready(p) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, answering)
-		defer cancel()
-		conn, err := from.DialContext(ctx, "tcp", net.JoinHostPort(p.Status.PodIP, fmt.Sprint(port)))
-		if errors.Is(err, syscall.ECONNREFUSED) {
+		err := knock(ctx, from, net.JoinHostPort(p.Status.PodIP, fmt.Sprint(port)))
+		if err == nil {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("pod %s/%s cannot be reached at %s from here, and so neither by the other cluster over the bridge: %w (route its pods' addresses here, or say with --translate where they are)",
-				p.Namespace, p.Name, p.Status.PodIP, err)
+		failure = fmt.Errorf("pod %s/%s cannot be reached at %s from here, and so neither by the other cluster over the bridge: %w (route its pods' addresses here, or say with --translate where they are)",
+			p.Namespace, p.Name, p.Status.PodIP, err)
+		if tried++; tried == attempts {
+			break
 		}
-		return conn.Close()
 	}
-	return nil
+	return failure
+}
+
+// knock opens a connection and closes it.
+func knock(ctx context.Context, from vantage.Translation, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	conn, err := from.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func ready(p corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // portOf is a TCP port that a pod says it listens on.
@@ -222,6 +243,34 @@ func standing(ctx context.Context, g *Given) (estate.Estate, error) {
 	}
 	e.Names = estate.Names(e.Objects, demoZone)
 	return e, nil
+}
+
+// checkEntries refuses a given source whose names lead to addresses that do not
+// answer here.
+func (w *world) checkEntries(ctx context.Context) error {
+	if w.source.given == nil {
+		return nil
+	}
+	for _, n := range w.asked {
+		address, err := w.source.entry(ctx, n.Entry)
+		if err != nil {
+			return err
+		}
+		if err := knock(ctx, w.translation, net.JoinHostPort(address, fmt.Sprint(n.Port))); err != nil {
+			return fmt.Errorf("%s: %s %s/%s cannot be reached at %s from here: %w (say with --translate where it is)",
+				w.source.given, n.Entry.Kind, n.Entry.Namespace, n.Entry.Name, address, err)
+		}
+	}
+	return nil
+}
+
+// confess says how given clusters are left by a demo that was cut short.
+func (s *show) confess() {
+	if s.Source == nil || s.controller == nil {
+		return
+	}
+	s.say("the clusters stay as they are in the middle of the move; `crossfade freeze lift --context NAME`, with %s or %s, lets teams change things there again",
+		s.Source.Context, s.Target.Context)
 }
 
 // putBack leads the migration back in clusters that were given, and removes what the

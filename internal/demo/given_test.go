@@ -58,22 +58,24 @@ func TestPodsThatCannotBeReachedAreSaid(t *testing.T) {
 	pod := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{ContainerPort: port}}}}},
-		Status:     corev1.PodStatus{PodIP: "127.0.0.1"},
+		Status:     corev1.PodStatus{PodIP: "127.0.0.1", Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
 	}
-	found := survey{pods: []corev1.Pod{pod}}
-	if err := found.reach(t.Context(), vantage.Translation{}); err != nil {
-		t.Errorf("a pod that listens: %v", err)
+	away := pod
+	away.Status.PodIP = "255.255.255.255" // TCP leads nowhere from there
+	if err := (survey{pods: []corev1.Pod{away, pod}}).reach(t.Context(), vantage.Translation{}); err != nil {
+		t.Errorf("one of two pods answers: %v", err)
 	}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := found.reach(t.Context(), vantage.Translation{}); err != nil {
-		t.Errorf("a pod whose host answers that nobody listens: %v", err)
-	}
-	found.pods[0].Status.PodIP = "255.255.255.255" // no route leads to all hosts by TCP
-	err = found.reach(t.Context(), vantage.Translation{})
-	if err == nil || !strings.HasPrefix(err.Error(), "pod shop/web-1 cannot be reached at 255.255.255.255 from here, and so neither by the other cluster over the bridge: ") {
+	err = survey{pods: []corev1.Pod{away, pod}}.reach(t.Context(), vantage.Translation{})
+	if err == nil || !strings.HasPrefix(err.Error(), "pod shop/web-1 cannot be reached at 127.0.0.1 from here, and so neither by the other cluster over the bridge: ") {
 		t.Errorf("error = %v, want one that names the pod and its address", err)
+	}
+	starting := pod
+	starting.Status.Conditions = nil
+	if err := (survey{pods: []corev1.Pod{starting}}).reach(t.Context(), vantage.Translation{}); err != nil {
+		t.Errorf("nothing can be said of a pod that is not ready: %v", err)
 	}
 }
 
