@@ -221,3 +221,38 @@ func TestAPlanThatDoesNotFitSaysHowManyDo(t *testing.T) {
 		t.Errorf("%v", found)
 	}
 }
+
+// Whatever files say, what is planned does not overlap and lies in its pool.
+func FuzzLoad(f *testing.F) {
+	f.Add(poolYAML("world", world) + poolYAML("eu-prod", prod) + claimYAML("c", "pool: eu-prod, size: S", "prefix: 10.0.4.0/24, allocatedOn: 2026-05-01") +
+		claimYAML("d", "region: eu-west-1, environment: prod, size: M, neededBy: 2026-12-01", "") + claimYAML("e", "pool: world, family: IPv6, prefixLength: 64", ""))
+	f.Add(poolYAML("p", "  prefixes: [\"::/0\", 0.0.0.0/0]\n  sizes: [{name: S, ipv6: 128, ipv4: 32}]\n  planned: [{size: S, family: IPv6, count: 3, by: 2027-01-01}]\n") +
+		claimYAML("c", "pool: p, size: S, family: IPv6", "") + claimYAML("d", "pool: p, size: S", "prefix: 1.2.3.4/32") + claimYAML("e", "pool: p, prefixLength: 1", "prefix: 0.0.0.0/2"))
+	f.Fuzz(func(t *testing.T, text string) {
+		documents, unread := source.Read([]source.File{{Name: "f.yaml", Data: []byte(text)}})
+		a, _ := Load(documents, unread)
+		for _, p := range a.Pools {
+			for _, planned := range p.Spec.Planned {
+				if planned.Count > 10_000 {
+					t.Skip("it would take long")
+				}
+			}
+		}
+		Findings(a.Plan(a))
+		for _, f := range a.Forecast(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)) {
+			_ = f.String()
+		}
+		pools := *a.Space.pools.Load()
+		all := a.Space.Allocations()
+		for i, x := range all {
+			if pools[x.Pool].at(x.Prefix) == nil {
+				t.Errorf("%v is not in its pool", x)
+			}
+			for _, y := range all[:i] {
+				if x.Prefix.Overlaps(y.Prefix) && pools[x.Pool].Scope == pools[y.Pool].Scope {
+					t.Errorf("%v and %v overlap", x, y)
+				}
+			}
+		}
+	})
+}
