@@ -63,8 +63,10 @@ var Explanations = map[Reason]Explanation{
 	EndpointMoving: {"The API address that teams use is being led to the other side.", "Nothing to do but wait out its TTL."},
 	Soaking:        {"Everything has moved; the source stands by.", "`crossfade retire` when you no longer want a way back."},
 
-	FenceLost:     {"Another engine holds one of the clusters, so this one writes nothing.", "Nothing to do if a new engine has just taken over; otherwise stop one of the two."},
-	Fused:         {"So much vanished from the writer's side at once, or a side went so far back, that the mirror does not believe it.", "Check that the writer's side is the right cluster and whole; it goes on when what vanished is back. Deletions that are meant pass while spec.waivers has one for `fuse`."},
-	LedgerMissing: {"Part of the ledger is gone, and what it held is not guessed.", "Put the Ledger objects back from a backup of the hub, or stop the controller and go back by the journal: `crossfade rollback --journal URL`."},
-	Quarantined:   {"The app did not come up in the target in time and was left in the source, bridged.", "Mend it; it is tried again at the next stage."},
+	FenceLost:         {"Another engine holds one of the clusters, so this one writes nothing.", "Nothing to do if a new engine has just taken over; otherwise stop one of the two."},
+	Fused:             {"So much vanished from the writer's side at once, or a side went so far back, that the mirror does not believe it.", "Check that the writer's side is the right cluster and whole; it goes on when what vanished is back. Deletions that are meant pass while spec.waivers has one for `fuse`."},
+	LedgerMissing:     {"Part of the ledger is gone, and what it held is not guessed.", "Put the Ledger objects back from a backup of the hub, or stop the controller and go back by the journal: `crossfade rollback --journal URL`."},
+	LedgerUnreachable: {"The ledger, in the hub or in the bucket of the journal, does not answer; without it nothing is done.", "Check the hub's API server, and the bucket of spec.journal and the credentials for it."},
+	JournalTaken:      {"The journal is kept by another hub now: somebody went back without this one.", "Stop this controller: what its hub says is no longer true."},
+	Quarantined:       {"The app did not come up in the target in time and was left in the source, bridged.", "Mend it; it is tried again at the next stage."},
 }

@@ -29,6 +29,8 @@ type Migration struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.source != self.target",message="target: a cluster cannot be its own target"
 // +kubebuilder:validation:XValidation:rule="self.source == oldSelf.source && self.target == oldSelf.target",message="source and target of a migration cannot be changed once it exists"
+// +kubebuilder:validation:XValidation:rule="has(self.dns) == has(oldSelf.dns)",message="dns: a migration cannot come to have names, or none, once it exists: the way back needs them as they were"
+// +kubebuilder:validation:XValidation:rule="has(self.namespaces) ? has(oldSelf.namespaces) && self.namespaces == oldSelf.namespaces : !has(oldSelf.namespaces)",message="namespaces of a migration cannot be changed once it exists: the way back needs them as they were"
 type MigrationSpec struct {
 	// Source names the Cluster to move from.
 	// +kubebuilder:validation:MinLength=1
@@ -42,6 +44,7 @@ type MigrationSpec struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=10000
+	// +kubebuilder:validation:items:MaxLength=63
 	Namespaces []string `json:"namespaces,omitempty"`
 
 	// Direction is where the estate is led: Forward to the target, or Back.
@@ -66,7 +69,8 @@ type MigrationSpec struct {
 	// +listType=set
 	Approval []Stage `json:"approval,omitempty"`
 
-	// Approved lists the approvals that people gave.
+	// Approved lists the approvals that people gave. One that was given before the
+	// migration was last led back is void.
 	// +optional
 	// +listType=map
 	// +listMapKey=stage
@@ -124,9 +128,10 @@ type MigrationSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	MaxQuarantined int32 `json:"maxQuarantined,omitempty"`
 
-	// Retire, once set, lets go of the source: there is no way back from it.
+	// Retire, once set, lets go of the source when the migration has arrived: there is
+	// no way back from it. Until then a rollback takes it back.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="retire cannot be taken back"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf || has(self.at) && (!has(oldSelf.at) || self.at > oldSelf.at)",message="retire cannot be changed, only given anew with a later date"
 	Retire *Retire `json:"retire,omitempty"`
 }
 
@@ -158,6 +163,7 @@ type Retire struct {
 // DNS says where the estate's names live and how they are led over.
 //
 // +kubebuilder:validation:XValidation:rule="self.zone.endsWith('.' + self.parent)",message="dns.zone: the zone must lie below dns.parent"
+// +kubebuilder:validation:XValidation:rule="self.zone == oldSelf.zone && self.parent == oldSelf.parent && self.ttlSeconds == oldSelf.ttlSeconds && self.old.names == oldSelf.old.names && self.new.names == oldSelf.new.names && (has(self.endpoint) ? has(oldSelf.endpoint) && self.endpoint == oldSelf.endpoint : !has(oldSelf.endpoint))",message="dns: zone, parent, ttlSeconds, endpoint and the names of the servers cannot be changed once the migration exists, because the way back needs them as they were; steps, servers and keys can"
 type DNS struct {
 	// Zone is the zone of the estate's names, without the final dot.
 	// +kubebuilder:validation:MinLength=1

@@ -68,8 +68,10 @@ const (
 	Soaking        Reason = "Soaking"
 
 	// Engine.
-	FenceLost     Reason = "FenceLost"
-	Fused         Reason = "Fused"
-	LedgerMissing Reason = "LedgerMissing"
-	Quarantined   Reason = "Quarantined"
+	FenceLost         Reason = "FenceLost"
+	Fused             Reason = "Fused"
+	LedgerMissing     Reason = "LedgerMissing"
+	LedgerUnreachable Reason = "LedgerUnreachable"
+	JournalTaken      Reason = "JournalTaken"
+	Quarantined       Reason = "Quarantined"
 )

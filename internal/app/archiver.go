@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -30,8 +31,29 @@ import (
 // archiver keeps sources in buckets, and has archives rehearsed by a process of
 // their own: what restores them must not know what the engine knows.
 type archiver struct {
+	// ctx ends when the process may no longer write.
+	ctx     context.Context
 	buckets *buckets
 	hub     client.Reader
+	// run rehearses one archive, and waits for it.
+	run func(ctx context.Context, m *v1.Migration, name string) ([]string, error)
+
+	mu sync.Mutex
+	// rehearsals are those under way, and those that nobody has heard the end of.
+	rehearsals map[string]*rehearsal
+}
+
+// A rehearsal is one archive being restored and compared.
+type rehearsal struct {
+	done        bool
+	differences []string
+	err         error
+}
+
+func newArchiver(ctx context.Context, b *buckets, hub client.Reader) *archiver {
+	a := &archiver{ctx: ctx, buckets: b, hub: hub, rehearsals: map[string]*rehearsal{}}
+	a.run = a.rehearse
+	return a
 }
 
 // Take implements migration.Archiver.
@@ -55,10 +77,35 @@ func (a *archiver) Take(ctx context.Context, s migration.Subject) (string, error
 	return name, err
 }
 
-// Rehearse implements migration.Archiver. It runs `crossfade rehearse` with a
-// kubeconfig for the cluster that the migration names, and returns as soon as that
-// has compared; the process goes on cleaning up.
-func (a *archiver) Rehearse(ctx context.Context, m *v1.Migration, name string) ([]string, error) {
+// Rehearse implements migration.Archiver: it takes minutes, in which other migrations
+// are led.
+func (a *archiver) Rehearse(_ context.Context, m *v1.Migration, name string) (differences []string, done bool, err error) {
+	key := string(m.UID) + "/" + name
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.rehearsals[key]
+	if r == nil {
+		r = &rehearsal{}
+		a.rehearsals[key] = r
+		m := m.DeepCopy() // the engine goes on changing its own
+		go func() {
+			differences, err := a.run(a.ctx, m, name)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			r.done, r.differences, r.err = true, differences, err
+		}()
+	}
+	if !r.done {
+		return nil, false, nil
+	}
+	delete(a.rehearsals, key)
+	return r.differences, r.err == nil, r.err
+}
+
+// rehearse runs `crossfade rehearse` with a kubeconfig for the cluster that the
+// migration names, and returns as soon as that has compared; the process goes on
+// cleaning up.
+func (a *archiver) rehearse(ctx context.Context, m *v1.Migration, name string) ([]string, error) {
 	folder, args, err := a.rehearsalOf(ctx, m, name)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,28 @@ type connections struct {
 	changed func()
 
 	mu   sync.Mutex
-	open map[types.NamespacedName]*connection
+	open map[types.NamespacedName]*line
+}
+
+// A line is the connection to one Cluster. Who connects holds its lock meanwhile, so
+// that nobody connects twice, and a cluster that does not answer keeps nobody else
+// waiting.
+type line struct {
+	mu         sync.Mutex
+	connection *connection // nil while there is none
+}
+
+// line is that of a Cluster.
+func (c *connections) line(name types.NamespacedName) *line {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = map[types.NamespacedName]*line{}
+	}
+	if c.open[name] == nil {
+		c.open[name] = &line{}
+	}
+	return c.open[name]
 }
 
 // A connection is made of one version of the Cluster and of its kubeconfig.
@@ -72,22 +93,22 @@ func (c *connections) to(ctx context.Context, obj *v1.Cluster) (*connection, err
 	}
 	version := fmt.Sprintf("%s/%d/%s", obj.UID, obj.Generation, secret.ResourceVersion)
 
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	name := client.ObjectKeyFromObject(obj)
-	if old := c.open[name]; old != nil {
+	l := c.line(client.ObjectKeyFromObject(obj))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old := l.connection; old != nil {
 		if old.version == version {
 			return old, nil
 		}
 		old.close()
-		delete(c.open, name)
+		l.connection = nil
 	}
 	conn, err := c.make(ctx, obj, secret.Data[obj.Spec.Kubeconfig.Key])
 	if err != nil {
 		return nil, err
 	}
 	conn.version = version
-	c.open[name] = conn
+	l.connection = conn
 	return conn, nil
 }
 

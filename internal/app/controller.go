@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -123,7 +124,6 @@ func (e *engine) Start(ctx context.Context) error {
 	wake := newWakeUp(e.options.Hub.Namespace, hub)
 	c := &connections{
 		ctx: ctx, hub: hub, identity: identity, lease: e.options.LeaseDuration, changed: wake.ring,
-		open: map[client.ObjectKey]*connection{},
 	}
 	recorder := e.manager.GetEventRecorder("crossfade")
 	engine := wire(ctx, hub, c, e.route, e.options)
@@ -133,6 +133,7 @@ func (e *engine) Start(ctx context.Context) error {
 	}
 	_, err = builder.ControllerManagedBy(e.manager).Named("migration").
 		For(&v1.Migration{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: migrationsAtOnce}).
 		WatchesRawSource(source.Channel(wake.events, &handler.EnqueueRequestForObject{})).
 		Build(reconcile.Func(func(ctx context.Context, r reconcile.Request) (reconcile.Result, error) {
 			return engine.Reconcile(ctx, r.NamespacedName)
@@ -144,6 +145,10 @@ func (e *engine) Start(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
+
+// migrationsAtOnce is how many migrations may be led at the same time: one that waits
+// for a cluster does not keep the others waiting.
+const migrationsAtOnce = 4
 
 // wire is the only place that knows every part. Tell is for the caller to set.
 func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Translation, o cli.ControllerOptions) *migration.Engine {
@@ -163,7 +168,7 @@ func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Tr
 		Zones:    zones{hub: hub, dial: dial}.open,
 		Servers:  resolve.New(resolve.Options{Dial: dial}),
 		Judge:    &judging{prober: probe.New(ctx, probe.Options{Dial: dial})},
-		Archiver: &archiver{buckets: buckets, hub: hub},
+		Archiver: newArchiver(ctx, buckets, hub),
 	}
 }
 

@@ -56,9 +56,10 @@ type pair struct {
 	subject  migration.Subject
 	want     migration.Following
 	followed migration.Followed
-	trouble  error
-	nudge    chan struct{}
-	heard    chan struct{}
+	// ofMirror and ofBridge are what cut their last passes short, nil if nothing did.
+	ofMirror, ofBridge error
+	nudge              chan struct{}
+	heard              chan struct{}
 }
 
 // Follow implements migration.Follower.
@@ -73,7 +74,7 @@ func (f *follower) Follow(ctx context.Context, s migration.Subject, want migrati
 	p.subject.Migration = s.Migration.DeepCopy() // the engine goes on changing its own
 	if p.want != want {
 		// What was known is known of something else.
-		p.want, p.followed = want, migration.Followed{}
+		p.want, p.followed, p.ofMirror, p.ofBridge = want, migration.Followed{}, nil, nil
 		for range cap(p.nudge) { // one for each loop
 			select {
 			case p.nudge <- struct{}{}:
@@ -81,7 +82,7 @@ func (f *follower) Follow(ctx context.Context, s migration.Subject, want migrati
 			}
 		}
 	}
-	return p.followed, p.trouble
+	return p.followed, errors.Join(p.ofMirror, p.ofBridge)
 }
 
 // Differences implements migration.Follower.
@@ -164,7 +165,7 @@ func (p *pair) bridgeLoop(ctx context.Context, changes <-chan struct{}) {
 	for ctx.Err() == nil {
 		want := p.wanted()
 		report, err := p.bridge.Sync(ctx, want.Ways)
-		p.note(ctx, "bridge", err, func(f *migration.Followed) { f.Bridge, f.Bridged = report, err == nil }, want)
+		p.note(ctx, "bridge", &p.ofBridge, err, func(f *migration.Followed) { f.Bridge, f.Bridged = report, err == nil }, want)
 		p.idle(ctx, changes)
 	}
 }
@@ -179,7 +180,7 @@ func (p *pair) mirrorLoop(ctx context.Context, f *follower) {
 			continue
 		}
 		report, lag, synced, err := p.pass(ctx, f, want)
-		p.note(ctx, "mirror", err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = report, lag, synced }, want)
+		p.note(ctx, "mirror", &p.ofMirror, err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = report, lag, synced }, want)
 		if report.Again > 0 || err != nil {
 			p.idle(ctx, nil)
 			continue
@@ -252,8 +253,8 @@ func (p *pair) wanted() migration.Following {
 	return p.want
 }
 
-// note keeps what a pass found, if it is still what is wanted.
-func (p *pair) note(ctx context.Context, what string, err error, set func(*migration.Followed), of migration.Following) {
+// note keeps what a pass found, and what its loop met, if it is still what is wanted.
+func (p *pair) note(ctx context.Context, what string, trouble *error, err error, set func(*migration.Followed), of migration.Following) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -264,7 +265,7 @@ func (p *pair) note(ctx context.Context, what string, err error, set func(*migra
 	defer p.mu.Unlock()
 	if p.want == of {
 		set(&p.followed)
-		p.trouble = err
+		*trouble = err
 	}
 }
 

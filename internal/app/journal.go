@@ -219,7 +219,6 @@ func (p *passage) lead(ctx context.Context, hub cluster.API, route vantage.Trans
 	rung := make(chan struct{}, 1)
 	c := &connections{
 		ctx: lasting, hub: hub, identity: hostname() + "/rollback/" + uuid.NewString(), lease: cluster.DefaultLease / 2,
-		open: map[client.ObjectKey]*connection{},
 		changed: func() {
 			select {
 			case rung <- struct{}{}:

@@ -85,9 +85,10 @@ func stageToApprove(m *v1.Migration, text string) (v1.Stage, error) {
 
 func (s *session) giveApproval(ctx context.Context, c HubClient, m *v1.Migration, a v1.Approval, w writing) error {
 	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
-		if slices.ContainsFunc(m.Spec.Approved, func(have v1.Approval) bool { return have.Stage == a.Stage }) {
+		if m.Approves(a.Stage) {
 			return errUnchanged
 		}
+		m.Spec.Approved = slices.DeleteFunc(m.Spec.Approved, func(have v1.Approval) bool { return have.Stage == a.Stage })
 		m.Spec.Approved = append(m.Spec.Approved, a)
 		return nil
 	})

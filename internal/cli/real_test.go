@@ -91,6 +91,60 @@ func TestRealHub(t *testing.T) {
 	accepted("events", "demo")
 }
 
+// TestWhatTheWayBackNeedsCannotBeChanged holds the rules of the CRD against a real API
+// server.
+func TestWhatTheWayBackNeedsCannotBeChanged(t *testing.T) {
+	api := controltest.New(t, controltest.Start(t))
+	furnish(t, api)
+	service := v1.DNSService{Servers: []string{"a:53"}, Names: []string{"ns"},
+		RFC2136: v1.RFC2136{Server: "a:53", KeyName: "k", KeySecret: v1.SecretKey{Name: "s", Key: "key"}}}
+	made := func(name string, dns *v1.DNS) *v1.Migration {
+		m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: defaultNamespace}, Spec: v1.MigrationSpec{
+			Source: "east", Target: "west", Namespaces: []string{"shop", "pay"}, DNS: dns,
+		}}
+		if err := api.Create(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	with := &v1.DNS{Zone: "live.demo.test", Parent: "demo.test", TTLSeconds: 60, Steps: []int32{100}, Old: service, New: service, ParentService: service}
+	without := made("without", nil)
+	m := made("with", with)
+	for _, test := range []struct {
+		name    string
+		m       *v1.Migration
+		change  func(*v1.MigrationSpec)
+		refusal string // "" is none
+	}{
+		{"zone", m, func(s *v1.MigrationSpec) { s.DNS.Zone = "other.demo.test" }, "dns: zone, parent, ttlSeconds"},
+		{"TTL", m, func(s *v1.MigrationSpec) { s.DNS.TTLSeconds = 30 }, "dns: zone, parent, ttlSeconds"},
+		{"names of servers", m, func(s *v1.MigrationSpec) { s.DNS.New.Names = []string{"ns2"} }, "dns: zone, parent, ttlSeconds"},
+		{"endpoint", m, func(s *v1.MigrationSpec) { s.DNS.Endpoint = &v1.Endpoint{Name: "api", Source: "1", Target: "2"} }, "dns: zone, parent, ttlSeconds"},
+		{"no names any more", m, func(s *v1.MigrationSpec) { s.DNS = nil }, "dns: a migration cannot come to have names, or none"},
+		{"names now", without, func(s *v1.MigrationSpec) { s.DNS = with }, "dns: a migration cannot come to have names, or none"},
+		{"namespaces", m, func(s *v1.MigrationSpec) { s.Namespaces = []string{"shop"} }, "namespaces of a migration cannot be changed"},
+		{"every namespace", m, func(s *v1.MigrationSpec) { s.Namespaces = nil }, "namespaces of a migration cannot be changed"},
+		{"steps, servers and keys", m, func(s *v1.MigrationSpec) {
+			s.DNS.Steps, s.DNS.Old.Servers, s.DNS.Old.RFC2136.KeyName = []int32{50, 100}, []string{"b:53"}, "new"
+			s.Shift.SharePercent, s.Freeze.Contact = 30, "#night-shift"
+		}, ""},
+		{"a word to let go", m, func(s *v1.MigrationSpec) { s.Retire = &v1.Retire{By: "ann", At: metav1.NewTime(time.Unix(1e9, 0))} }, ""},
+		{"another's word", m, func(s *v1.MigrationSpec) { s.Retire.By = "bob" }, "retire cannot be changed"},
+		{"a later word", m, func(s *v1.MigrationSpec) { s.Retire = &v1.Retire{By: "bob", At: metav1.NewTime(time.Unix(2e9, 0))} }, ""},
+		{"no word", m, func(s *v1.MigrationSpec) { s.Retire = nil }, ""},
+	} {
+		now := &v1.Migration{}
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(test.m), now); err != nil {
+			t.Fatal(err)
+		}
+		test.change(&now.Spec)
+		err := api.Update(t.Context(), now)
+		if (err != nil) != (test.refusal != "") || err != nil && !strings.Contains(err.Error(), test.refusal) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.refusal)
+		}
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	kubeconfig := writeKubeconfig(t, &rest.Config{Host: "https://127.0.0.1:1"})
 	var stderr bytes.Buffer

@@ -60,7 +60,7 @@ migration's name typed at a terminal or --yes.`,
 // retirable refuses migrations that have not arrived.
 func retirable(m *v1.Migration) error {
 	switch standing := view.StandingOf(m); {
-	case m.Spec.Retire != nil || standing == view.Arrived || standing == view.Retired:
+	case m.Retires() || standing == view.Arrived || standing == view.Retired:
 		return nil
 	default:
 		return no(fmt.Errorf("migration %s: it stands at %s, %s; only one that has arrived can be retired",
@@ -87,7 +87,7 @@ func (s *session) askToRetire(m *v1.Migration) error {
 
 func (s *session) letGo(ctx context.Context, c HubClient, m *v1.Migration, r v1.Retire, w writing) error {
 	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
-		if m.Spec.Retire != nil {
+		if m.Retires() {
 			return errUnchanged
 		}
 		if err := retirable(m); err != nil {

@@ -85,12 +85,12 @@ Stop the controller first; from then on the journal no longer belongs to its hub
 func (s *session) turnBack(ctx context.Context, c HubClient, m *v1.Migration, to v1.Stage, w writing) error {
 	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
 		switch {
-		case m.Spec.Retire != nil || meta.IsStatusConditionTrue(m.Status.Conditions, v1.Retired):
+		case meta.IsStatusConditionTrue(m.Status.Conditions, v1.Retired):
 			return no(fmt.Errorf("migration %s: there is no way back: the source was let go of", m.Name))
-		case m.Spec.Direction == v1.Back && m.Spec.BackTo == to:
+		case m.Spec.Direction == v1.Back && m.Spec.BackTo == to && m.Spec.Retire == nil:
 			return errUnchanged
 		}
-		m.Spec.Direction, m.Spec.BackTo = v1.Back, to
+		m.Spec.Direction, m.Spec.BackTo, m.Spec.Retire = v1.Back, to, nil
 		return nil
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,12 +73,15 @@ func (v *visit) on(side v1.Side) *site {
 	return &v.target
 }
 
+// errLedger says that it is the ledger that could not be looked at.
+var errLedger = errors.New("the ledger")
+
 // look connects to both clusters and reads what decisions need.
 func (e *Engine) look(ctx context.Context, m *v1.Migration) (*visit, error) {
 	v := &visit{m: m}
 	var err error
 	if v.ledger, err = e.Ledger(ctx, m); err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
+		return nil, fmt.Errorf("open %w: %w", errLedger, err)
 	}
 	if v.source, err = e.visitSite(ctx, m, v1.Source, m.Spec.Source); err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func (e *Engine) look(ctx context.Context, m *v1.Migration) (*visit, error) {
 		return nil, err
 	}
 	if err := v.ledger.Keep(ctx, m, v.source.record, v.target.record); err != nil {
-		return nil, fmt.Errorf("keep the journal: %w", err)
+		return nil, fmt.Errorf("keep %w: %w", errLedger, err)
 	}
 	v.estate, err = e.inventory(ctx, m, &v.source)
 	return v, wrap("take the inventory of "+m.Spec.Source, err)

@@ -129,7 +129,7 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 // begin marks a stage as begun, durably, before its first write: from then on the
 // way back leads through its undo.
 func (e *Engine) begin(v *visit, s v1.Stage) Progress {
-	if slices.Contains(v.m.Spec.Approval, s) && !approved(v.m, s) {
+	if slices.Contains(v.m.Spec.Approval, s) && !v.m.Approves(s) {
 		return Hold(v1.NotApproved, "%s waits for approval: crossfade approve %s %s", s, v.m.Name, s)
 	}
 	setFinished(v.m, s, metav1.ConditionFalse, v1.Busy, "begun")
@@ -151,6 +151,9 @@ func (e *Engine) undo(ctx context.Context, v *visit, s v1.Stage) (Progress, erro
 	}
 	p, err := stages()[s].back(e, ctx, v)
 	if err == nil && p.outcome == done {
+		if err := e.pardon(ctx, v); err != nil {
+			return Progress{}, err
+		}
 		setFinished(v.m, s, metav1.ConditionUnknown, v1.Undone, "undone")
 		v.finish(e.Clock.Now())
 		e.Tell(v.m, v1.Undone, string(s)+" was undone")
@@ -160,7 +163,7 @@ func (e *Engine) undo(ctx context.Context, v *visit, s v1.Stage) (Progress, erro
 
 // arrived is what is left to do when no stage is.
 func (e *Engine) arrived(ctx context.Context, v *visit) (Progress, error) {
-	if v.m.Spec.Direction == v1.Forward && v.m.Spec.Retire != nil && !retired(v.m) {
+	if v.m.Spec.Direction == v1.Forward && v.m.Retires() && !retired(v.m) {
 		return e.retire(ctx, v)
 	}
 	p := Done()
@@ -168,32 +171,45 @@ func (e *Engine) arrived(ctx context.Context, v *visit) (Progress, error) {
 	return p, nil
 }
 
-// unseen is the progress when one of the clusters could not be looked at: what was
-// not seen is not assumed.
+// unseen is the progress when the ledger or one of the clusters could not be looked
+// at: what was not seen is not assumed.
 func unseen(err error) Progress {
 	reason := v1.ClusterUnreachable
-	if errors.Is(err, cluster.ErrReplaced) {
+	switch {
+	case errors.Is(err, cluster.ErrReplaced):
 		reason = v1.ClusterReplaced
+	case errors.Is(err, errLedger):
+		if p, told := ledgerTrouble(err); told {
+			return p
+		}
+		reason = v1.LedgerUnreachable
 	}
 	return Hold(reason, "%v", err)
 }
 
-// troubled is the progress after an error: the pass is made again, from a new look.
-func troubled(err error) Progress {
+// ledgerTrouble is the progress when the ledger says itself that it is not whole, or
+// not ours.
+func ledgerTrouble(err error) (Progress, bool) {
 	switch {
-	case errors.Is(err, cluster.ErrFenced):
-		return Hold(v1.FenceLost, "%v", err)
 	case errors.Is(err, ledger.ErrMissing):
-		return Fail(v1.LedgerMissing, "%v", err)
-	case apierrors.IsConflict(err):
-		return Again(v1.Busy, "looking again: %v", err)
-	default:
-		return Hold(v1.Stalled, "%v", err)
+		return Fail(v1.LedgerMissing, "%v", err), true
+	case errors.Is(err, ledger.ErrSuperseded):
+		return Hold(v1.JournalTaken, "%v", err), true
+	case errors.Is(err, cluster.ErrFenced):
+		return Hold(v1.FenceLost, "%v", err), true
 	}
+	return Progress{}, false
 }
 
-func approved(m *v1.Migration, s v1.Stage) bool {
-	return slices.ContainsFunc(m.Spec.Approved, func(a v1.Approval) bool { return a.Stage == s })
+// troubled is the progress after an error: the pass is made again, from a new look.
+func troubled(err error) Progress {
+	if p, told := ledgerTrouble(err); told {
+		return p
+	}
+	if apierrors.IsConflict(err) {
+		return Again(v1.Busy, "looking again: %v", err)
+	}
+	return Hold(v1.Stalled, "%v", err)
 }
 
 // waited tells whether a wait of d, begun when it was first asked for, is over.

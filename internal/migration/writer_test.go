@@ -12,6 +12,8 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster/memory"
+	"crossfade.dev/internal/ledger"
+	"crossfade.dev/internal/plan"
 )
 
 // write tries a change in somebody's name.
@@ -163,5 +165,29 @@ func TestASourceThatStillServesIsNotLetGo(t *testing.T) {
 	}
 	if p, err := w.retire(t.Context(), w.visit()); err != nil || p.outcome != held || retired(w.m) {
 		t.Errorf("%s: %s, %v; want it held", p.Reason, p.Message, err)
+	}
+}
+
+func TestAQuarantineEndsWhenItsStageIsUndone(t *testing.T) {
+	w := newWorld(t, serving("cart", 2)[:1], serving("cart", 0)[:1]) // without a Service nothing is to be bridged
+	w.m.Spec.Decisions = []v1.Decision{{Workload: "Deployment/shop/cart", Decide: v1.DecideMove}}
+	v := w.visit()
+	left := plan.Stand(plan.Count{Value: 2}, plan.Count{})
+	left.QuarantinedIn, left.Asked = v1.Shifting, w.clock.Now()
+	if err := ledger.Save(t.Context(), v.ledger, v.m, v1.Intended, capacityPart, map[string]plan.Standing{"Deployment/shop/cart": left}); err != nil {
+		t.Fatal(err)
+	}
+	w.stand(v1.Shifting)
+	w.m.Spec.Direction, w.m.Spec.BackTo = v1.Back, v1.Snapshot
+	for range 60 {
+		w.act()
+		w.pass(time.Second)
+	}
+	if begun(w.m, v1.Shifting) {
+		t.Fatalf("Shift was not undone: %+v", w.act())
+	}
+	book, err := w.openStandings(t.Context(), w.visit())
+	if now := book.replicas["Deployment/shop/cart"]; err != nil || now.QuarantinedIn != "" || !now.Asked.IsZero() {
+		t.Errorf("it is still left behind: %+v, %v", now, err)
 	}
 }

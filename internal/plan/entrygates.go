@@ -2,9 +2,6 @@ package plan
 
 import v1 "crossfade.dev/api/v1alpha1"
 
-// GateEntry is about the names of the estate and the entries of the target.
-const GateEntry = "entry"
-
 // EntryGates tell whether every public name of the source is entered at the target
 // too: what cannot be asked on both sides cannot be compared, and must not be led
 // over. Missing says, for people, which names are not.

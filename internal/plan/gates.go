@@ -28,7 +28,12 @@ const (
 	GateStaying    = "staying"
 	GateComparison = "comparison"
 	GateReachable  = "reachable"
-	GateObjective  = "objective"
+	// GateEntry is about the names of the estate and the entries of the target, and
+	// GateServed about what the source still serves when it is to be let go.
+	GateEntry  = "entry"
+	GateServed = "served"
+
+	GateObjective = "objective"
 )
 
 // Fuse is what a waiver names to let more deletions pass than the mirror believes.

@@ -6,9 +6,6 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 )
 
-// GateServed is about what the source still serves when it is to be let go.
-const GateServed = "served"
-
 // RetireFacts is what still needs the source.
 type RetireFacts struct {
 	Estate Estate

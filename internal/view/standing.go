@@ -40,7 +40,7 @@ func StandingOf(m *v1.Migration) Standing {
 		if m.Spec.Direction == v1.Back {
 			return RolledBack
 		}
-		if m.Spec.Retire == nil {
+		if !m.Retires() {
 			return Arrived
 		}
 	}
