@@ -24,21 +24,21 @@ func Policy(w io.Writer) error {
 		return err
 	}
 	calls := Calls(before)
-	fmt.Fprintf(w, "landing_decisions %.0f 1/s\n", rate(calls, func(r *policy.Request) { before.Decide(r) }))
-	fmt.Fprintf(w, "landing_explanations %.0f 1/s\n", rate(calls, func(r *policy.Request) { before.Explain(r) }))
-	diff(w, "landing_diff", before, after)
+	fmt.Fprintf(w, "landing-decisions %.0f 1/s\n", rate(calls, func(r *policy.Request) { before.Decide(r) }))
+	fmt.Fprintf(w, "landing-explanations %.0f 1/s\n", rate(calls, func(r *policy.Request) { before.Explain(r) }))
+	diff(w, "landing-diff", before, after)
 	if before, err = Load(OwnZone(500, 40, false)); err != nil {
 		return err
 	}
 	if after, err = Load(OwnZone(500, 40, true)); err != nil {
 		return err
 	}
-	diff(w, "landing_diff_worst", before, after)
+	diff(w, "landing-diff-worst", before, after)
 	start := time.Now()
 	if _, err := Load(Zone(1000, 40, false)); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "landing_load_1000_accounts %.3f s\n", time.Since(start).Seconds())
+	fmt.Fprintf(w, "landing-load-1000-accounts %.3f s\n", time.Since(start).Seconds())
 	return nil
 }
 
@@ -47,10 +47,10 @@ func diff(w io.Writer, name string, before, after *policy.State) {
 	start := time.Now()
 	d := policy.Diff(before, after, policy.Scope{Regions: catalog.Regions[:20], Role: "app", Workers: 4})
 	fmt.Fprintf(w, "%s %.3f s\n", name, time.Since(start).Seconds())
-	fmt.Fprintf(w, "%s_cells %d count\n", name, d.Cells)
-	fmt.Fprintf(w, "%s_turned %d count\n", name, d.Turned)
-	fmt.Fprintf(w, "%s_changes %d count\n", name, len(d.Changes))
-	fmt.Fprintf(w, "%s_decisions %d count\n", name, d.Decisions)
+	fmt.Fprintf(w, "%s-cells %d count\n", name, d.Cells)
+	fmt.Fprintf(w, "%s-turned %d count\n", name, d.Turned)
+	fmt.Fprintf(w, "%s-changes %d count\n", name, len(d.Changes))
+	fmt.Fprintf(w, "%s-decisions %d count\n", name, d.Decisions)
 }
 
 // rate returns how many calls a second answer answers, one after the other.
