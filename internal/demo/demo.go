@@ -62,8 +62,8 @@ type Options struct {
 // moved; the report says what.
 var ErrNoticed = errors.New("the move was not without trace")
 
-// baseline is how long the referee asks before the migration and after it.
-const baseline = 10 * time.Second
+// afterwards is how long the referee goes on asking after the migration.
+const afterwards = 10 * time.Second
 
 // Run shows the demo. The report is complete unless the error is another one than
 // ErrNoticed.
@@ -178,23 +178,16 @@ func (s *show) run(ctx context.Context) (Report, error) {
 	if err := s.startReferee(ctx); err != nil {
 		return Report{}, err
 	}
-	s.say("the referee asks %d names for %s before anything moves", len(s.world.asked), baseline)
+	s.say("the referee asks %d names; until Preflight has ended, nothing moves", len(s.world.asked))
 	var before photo
+	var err error
 	if s.Back {
-		var err error
 		if before, err = s.photograph(ctx); err != nil {
 			return Report{}, err
 		}
 	}
-	if err := pause(ctx, baseline); err != nil {
-		return Report{}, err
-	}
 	s.watch = watchCapacity(ctx, s.world)
-	var err error
 	if s.team, err = startTeam(ctx, s.world); err != nil {
-		return Report{}, err
-	}
-	if err := s.mark(ctx, "during"); err != nil {
 		return Report{}, err
 	}
 	if err := s.lead(ctx); err != nil {
@@ -203,8 +196,8 @@ func (s *show) run(ctx context.Context) (Report, error) {
 	if err := s.mark(ctx, "after"); err != nil {
 		return Report{}, err
 	}
-	s.say("the referee asks for another %s", baseline)
-	if err := pause(ctx, baseline); err != nil {
+	s.say("the referee asks for another %s", afterwards)
+	if err := pause(ctx, afterwards); err != nil {
 		return Report{}, err
 	}
 	s.team.stop()
@@ -227,6 +220,13 @@ func (s *show) lead(ctx context.Context) error {
 		s.undealt = faults.undealt()
 	}()
 
+	// What was before is measured while Preflight waits for TTLs to run out.
+	if err := s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Preflight) }); err != nil {
+		return err
+	}
+	if err := s.mark(ctx, "during"); err != nil {
+		return err
+	}
 	if !s.Back {
 		return s.follow(ctx, m, func(m *v1.Migration) bool { return finished(m, v1.Release) })
 	}

@@ -79,7 +79,8 @@ type Report struct {
 	back     bool
 }
 
-// Periods are one figure before, during and after the migration.
+// Periods are one figure before anything moves (until Preflight has ended), during
+// the migration, and after it.
 type Periods struct {
 	Before float64 `json:"before"`
 	During float64 `json:"during"`

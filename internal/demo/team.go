@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A team deploys, all the time and by the address that teams always use: four times
-// a second it changes a ConfigMap of its own. It knows of no migration. What was
+// A team deploys, all the time and by the address that teams always use: twice a
+// second it changes a ConfigMap of its own. It knows of no migration. What was
 // accepted must be there in the end.
 type team struct {
 	w      *world
@@ -50,7 +50,7 @@ type diary struct {
 const (
 	teamUser    = "team-playback"
 	teamObject  = "release-notes"
-	deployEvery = 250 * time.Millisecond
+	deployEvery = 500 * time.Millisecond
 )
 
 func startTeam(ctx context.Context, w *world) (*team, error) {

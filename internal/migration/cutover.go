@@ -27,12 +27,12 @@ func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
 			return p, err
 		}
 	}
-	if p, err := e.delegate(ctx, v, v1.Target); err != nil || p.outcome != done {
-		return p, err
-	}
 	// Old and new servers give the same answers, so that capacity need not wait for
-	// the last resolver to follow.
-	left, followed := e.waited(v, delegationWait, ttl(v.m))
+	// the delegation, nor for the last resolver to follow it.
+	delegated, err := e.settleDelegation(ctx, v)
+	if err != nil || delegated.outcome == held || delegated.outcome == failed {
+		return delegated, err
+	}
 	p, err := e.carry(ctx, v, split(100))
 	if err != nil {
 		return Progress{}, err
@@ -40,10 +40,21 @@ func (e *Engine) cutover(ctx context.Context, v *visit) (Progress, error) {
 	if err := e.recordMoves(ctx, v); err != nil || p.outcome != done {
 		return p, err
 	}
-	if !followed {
-		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
+	if delegated.outcome != done {
+		return delegated, nil
 	}
 	return e.judged(ctx, v, "moved", nil)
+}
+
+// settleDelegation flips the delegation, and is Done once resolvers have followed it.
+func (e *Engine) settleDelegation(ctx context.Context, v *visit) (Progress, error) {
+	if p, err := e.delegate(ctx, v, v1.Target); err != nil || p.outcome != done {
+		return p, err
+	}
+	if left, over := e.waited(v, delegationWait, ttl(v.m)); !over {
+		return waiting(v1.DelegationMoving, left, "resolvers may still follow the old delegation"), nil
+	}
+	return Done(), nil
 }
 
 // enterNext leads the next share of the names to the target. The share counts as

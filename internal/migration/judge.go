@@ -35,9 +35,6 @@ func (e *Engine) judged(ctx context.Context, v *visit, part string, gates []v1.G
 	gates = slices.Concat(gates, plan.EntryGates(missing), verdicts, plan.QuarantineGates(v.m.Status.Apps.Quarantined, v.m.Spec.MaxQuarantined))
 	gates = plan.Waive(gates, v.m.Spec.Waivers, e.Clock.Now())
 	if p := Through(gates); p != nil {
-		if p.Reason == v1.TooFewProbes {
-			p.After = poll // probes come many times a second, and nothing else tells of them
-		}
 		return *p, nil
 	}
 	p := Done()

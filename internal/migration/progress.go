@@ -31,16 +31,21 @@ const (
 // poll is how soon a stage that works looks again; patience is how soon one that
 // waits for something outside does.
 const (
-	poll     = 500 * time.Millisecond
+	poll     = 250 * time.Millisecond
 	patience = 2 * time.Second
 )
 
 // Done says that the stage has reached its end.
 func Done() Progress { return Progress{outcome: done, Reason: v1.Finished} }
 
-// Again says that the stage works and should be looked at again.
+// Again says that the stage works and should be looked at again: at once if it only
+// saved what it needs.
 func Again(reason v1.Reason, format string, args ...any) Progress {
-	return Progress{outcome: again, Reason: reason, Message: fmt.Sprintf(format, args...), After: poll}
+	p := Progress{outcome: again, Reason: reason, Message: fmt.Sprintf(format, args...), After: poll}
+	if reason == v1.BeforeSaved {
+		p.After = 0
+	}
+	return p
 }
 
 // Hold says that the stage waits for something that it cannot bring about.
@@ -69,6 +74,9 @@ func Through(gates []v1.Gate) *Progress {
 		return nil
 	}
 	p := Hold(worst.Reason, "%s: %s", worst.Name, sentence(*worst))
+	if worst.Reason == v1.TooFewProbes || worst.Reason == v1.NotLevel {
+		p.After = poll // they pass within moments, and nothing else tells of it
+	}
 	if worst.Verdict == v1.Failed {
 		p.outcome = failed
 	}
