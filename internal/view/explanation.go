@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"crossfade.dev/internal/landing/policy"
 )
@@ -23,9 +25,11 @@ func ExplanationReport(e policy.Explanation) Report {
 		}
 		r.Scanned = append(r.Scanned, decides)
 	}
-	asked := Section{Title: "What was asked, in this order", Columns: []string{"statement", "attached to", "says", "because of", "written at"}}
+	asked := Section{Title: "Every statement about the action", Columns: []string{"statement", "attached to", "says", "because of", "written at"}}
 	var last *Row
-	for _, step := range e.Steps {
+	steps := slices.Clone(e.Steps)
+	slices.SortStableFunc(steps, func(a, b policy.Step) int { return cmp.Compare(weight(a), weight(b)) })
+	for _, step := range steps {
 		name := fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement)
 		if step.Statement.Place.File == "" {
 			name = fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement.Policy)
@@ -41,6 +45,20 @@ func ExplanationReport(e policy.Explanation) Report {
 		r.Sections = append(r.Sections, asked)
 	}
 	return r
+}
+
+// weight orders statements: what denies, what may, what allows, and what is not about
+// the call.
+func weight(s policy.Step) int {
+	switch {
+	case s.Applies == policy.DoesNotApply:
+		return 3
+	case s.Statement.Effect == policy.Allow:
+		return 2
+	case s.Applies == policy.MayApply:
+		return 1
+	}
+	return 0
 }
 
 // placeOf is where a statement is written; the vendor's own are written nowhere.
