@@ -133,12 +133,14 @@ type hostKey struct {
 // A joined host is the same host in both states; one of them may be nil.
 type joined struct{ before, after *host }
 
-func (j joined) attachment() *Attachment {
+func (j joined) host() Host {
 	if j.after != nil {
-		return j.after.Attachment
+		return j.after.Host
 	}
-	return j.before.Attachment
+	return j.before.Host
 }
+
+func (j joined) attachment() *Attachment { return j.host().Attachment }
 
 // A comparison joins the hosts of two states, and the classes that they have.
 type comparison struct {
@@ -225,8 +227,9 @@ func (c *comparison) compare(d *Difference) {
 		return block{from: c.places[i], to: c.places[j], before: id(before), after: id(after)}, true
 	})
 	for _, b := range blocks {
-		x, y := c.classes[b.rows[0]][0], c.classes[b.columns[0]][0]
-		change := Change{From: c.side(b.rows), To: c.side(b.columns), Before: c.before.between(x.before, y.before), After: c.after.between(x.after, y.after)}
+		from, to := c.gather(b.rows), c.gather(b.columns)
+		x, y := c.example(from, to)
+		change := Change{From: joinedSide(from), To: joinedSide(to), Before: c.before.between(x.before, y.before), After: c.after.between(x.after, y.after)}
 		change.wholeFrom = len(change.From.Hosts) == c.sizes[b.from]
 		change.wholeTo = len(change.To.Hosts) == c.sizes[b.to]
 		d.Changes = append(d.Changes, change)
@@ -255,19 +258,34 @@ func pairsOf(from, to []joined) int {
 	return pairs
 }
 
-func (c *comparison) side(classes []int) Side {
-	var s Side
+// gather returns the hosts of several classes, by attachment and prefix.
+func (c *comparison) gather(classes []int) []joined {
+	var out []joined
 	for _, i := range classes {
-		for _, j := range c.classes[i] {
-			h := j.after
-			if h == nil {
-				h = j.before
+		out = append(out, c.classes[i]...)
+	}
+	slices.SortStableFunc(out, func(a, b joined) int { return compareHosts(a.host(), b.host()) })
+	return out
+}
+
+// example returns the first pair of two sides that are of different attachments.
+func (c *comparison) example(from, to []joined) (x, y joined) {
+	for _, x := range from {
+		for _, y := range to {
+			if x.attachment().Name != y.attachment().Name {
+				return x, y
 			}
-			s.Hosts = append(s.Hosts, h.Host)
 		}
 	}
+	return from[0], to[0]
+}
+
+func joinedSide(hosts []joined) Side {
+	s := Side{Hosts: make([]Host, len(hosts))}
+	for i, j := range hosts {
+		s.Hosts[i] = j.host()
+	}
 	s.Landing = s.Hosts[0].Attachment.Landing
-	sortHosts(s.Hosts)
 	return s
 }
 

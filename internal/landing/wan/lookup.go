@@ -99,6 +99,10 @@ func (p *plane) staticRoutes(s, edge int, e *entry, out *routes) {
 			out.doubt = "which attachment is " + id
 			continue
 		}
+		if t := &p.sites[a.number]; t.segment < 0 && t.group < 0 {
+			out.doubt = "what a static route to " + a.Name + " does while that lands in " + placeOf(a.Landing) + ": the vendor does not say"
+			continue
+		}
 		for _, at := range p.sites[a.number].edges {
 			if at == edge {
 				local = append(local, route{kind: toAttachment, owner: a, edge: at, static: true})

@@ -1,6 +1,7 @@
 package wan
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -66,7 +67,7 @@ type Outcome struct {
 	Through []string `json:"through,omitempty"`
 	Back    []string `json:"back,omitempty"`
 	// Why says why packets or answers do not arrive, or what would have to be known,
-	// for one pair of the two sides.
+	// for the first pair of the two sides.
 	Why string `json:"why,omitempty"`
 }
 
@@ -80,7 +81,7 @@ func (o Outcome) same(other Outcome) bool {
 type Flow struct {
 	From, To Side
 	Outcome
-	// Path and PathBack are the ways of one pair, as far as packets get.
+	// Path and PathBack are the ways of the first pair, as far as packets get.
 	Path, PathBack []Hop
 }
 
@@ -329,8 +330,9 @@ func (m *matrix) flows(from, to []*host) []Flow {
 	})
 	out := make([]Flow, len(blocks))
 	for k, b := range blocks {
-		f := Flow{From: side(rows, b.rows), To: side(columns, b.columns)}
-		x, y := rows[b.rows[0]].hosts[0], columns[b.columns[0]].hosts[0]
+		from, to := gather(rows, b.rows), gather(columns, b.columns)
+		f := Flow{From: side(from), To: side(to)}
+		x, y := example(from, to)
 		_, there, back := m.outcome(x, y)
 		f.Outcome, f.Path, f.PathBack = outcomeOf(there, back), there.hops, back.hops
 		out[k] = f
@@ -341,32 +343,46 @@ func (m *matrix) flows(from, to []*host) []Flow {
 	return out
 }
 
-func side(all []bundle, which []int) Side {
-	var s Side
+// gather returns the hosts of several bundles, by attachment and prefix.
+func gather(all []bundle, which []int) []*host {
+	var out []*host
 	for _, i := range which {
-		for _, h := range all[i].hosts {
-			s.Hosts = append(s.Hosts, h.Host)
+		out = append(out, all[i].hosts...)
+	}
+	slices.SortStableFunc(out, func(a, b *host) int { return compareHosts(a.Host, b.Host) })
+	return out
+}
+
+// example returns the first pair of two sides that are of different attachments.
+func example(from, to []*host) (x, y *host) {
+	for _, x := range from {
+		for _, y := range to {
+			if x.Attachment != y.Attachment {
+				return x, y
+			}
 		}
+	}
+	return from[0], to[0]
+}
+
+func side(hosts []*host) Side {
+	s := Side{Hosts: make([]Host, len(hosts))}
+	for i, h := range hosts {
+		s.Hosts[i] = h.Host
 	}
 	if a := s.Hosts[0].Attachment; a != nil {
 		s.Landing = a.Landing
 	} else {
 		s.Landing.Why = "outside the core network"
 	}
-	sortHosts(s.Hosts)
 	return s
 }
 
-func sortHosts(hosts []Host) {
-	slices.SortStableFunc(hosts, func(a, b Host) int {
-		if a.Attachment == nil || b.Attachment == nil {
-			return 0
-		}
-		if a.Attachment != b.Attachment {
-			return strings.Compare(a.Attachment.Name, b.Attachment.Name)
-		}
-		return a.Prefix.Compare(b.Prefix)
-	})
+func compareHosts(a, b Host) int {
+	if a.Attachment == nil || b.Attachment == nil {
+		return 0
+	}
+	return cmp.Or(strings.Compare(a.Attachment.Name, b.Attachment.Name), a.Prefix.Compare(b.Prefix))
 }
 
 // A block is a set of rows and columns that have the same in common everywhere.

@@ -358,7 +358,16 @@ func (w *walker) group(g, edge int, hops []Hop) journey {
 }
 
 // hand gives the packet to an attachment: its own network, or one that may return it.
+// A static route may lead to an attachment of a group, which inspects it then.
 func (w *walker) hand(a *Attachment, edge int, hops []Hop) journey {
+	t := &w.p.sites[a.number]
+	if t.group >= 0 {
+		hop := Hop{HopGroup, w.p.groups[t.group].name, w.p.regions[edge]}
+		if slices.Contains(hops, hop) {
+			return lost(hops, "it goes round in a loop")
+		}
+		return w.leave(t.group, edge, a, append(hops, hop), false)
+	}
 	hops = append(hops, Hop{HopAttachment, a.Name, w.p.regions[edge]})
 	switch {
 	case a == w.to || w.to == nil && a.Transit != landing.Returns:
@@ -368,12 +377,8 @@ func (w *walker) hand(a *Attachment, edge int, hops []Hop) journey {
 	case a.Transit == "":
 		return journey{arrives: maybe, why: "what " + a.Name + " does with packets for other addresses than its own (transit)", hops: hops}
 	}
-	t := &w.p.sites[a.number]
 	if t.segment >= 0 {
 		return w.segment(t.segment, edge, hops)
-	}
-	if t.group >= 0 {
-		return w.group(t.group, edge, hops)
 	}
 	return lost(hops, "%s returns it, but is in no segment", a.Name)
 }
