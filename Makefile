@@ -40,7 +40,10 @@ test: build check-generated ## Run every test that needs neither root nor other 
 	@cd sandbox && CROSSFADE_SANDBOX=$(BIN)/sandbox go test -timeout 14m ./...
 	@CROSSFADE_DEMO=$(BIN)/crossfade go test -timeout 14m -run TestAnEstateMovesUnnoticed ./internal/demo
 
-test-peers: ## Look for races, and compare with peers (needs a C compiler, npm and the network)
+test-peers: ## Look for races, and compare with peers and with real packets (needs root)
+	@[ "$$(id -u)" = 0 ] || { echo "make test-peers needs root: core networks are compared with packets in network namespaces, so nothing was compared" >&2; exit 1; }
+	@command -v gcc >/dev/null && command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev npm; }
+	@CROSSFADE_PACKETS=300 go test -count=1 -timeout 5m -v -run '^TestPacketsAgree$$' ./internal/landing/wan
 	@CGO_ENABLED=1 go test -race -timeout 14m -run 'Overlaps|Walk' ./internal/landing/ipam ./internal/landing/bench
 	@mkdir -p $(BIN)/peers && cd tools/ipam-peer && go build -o $(BIN)/peers/ipam-peer .
 	@CROSSFADE_IPAM_PEER=$(BIN)/peers/ipam-peer go test -count=1 -timeout 14m -run TestAddresses ./internal/landing/bench
