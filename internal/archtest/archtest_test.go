@@ -38,7 +38,7 @@ var rules = append([]rule{
 	{from: "internal/zone", denied: pureDenied, reason: "deciding is pure: no client, no act"},
 	{from: "internal/judge", denied: pureDenied, reason: "deciding is pure: no client, no act"},
 	{from: "internal/object", denied: pureDenied, reason: "deciding is pure: no client, no act"},
-	{from: "internal/landing", denied: pureDenied, reason: "proofs are pure: no client, no act"},
+	{from: "internal/landing", denied: append([]string{"internal/checkout"}, pureDenied...), reason: "proofs are pure: no client, no act, no file"},
 	{from: "internal/referee", denied: append([]string{"api/"}, engine...), reason: "the engine does not grade its own work"},
 	{from: "internal/cli", denied: engine, reason: "people act by writing API objects; what reads clusters is passed in"},
 	{from: "internal/view", denied: engine, reason: "a view shows API objects and nothing else"},

@@ -39,7 +39,7 @@ changed. What the files do not tell is unknown and is named; it is never a yes.`
 	// The flags that lead to a hub say nothing here.
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}", "{{if false}}"))
 	cmd.AddCommand(s.landingValidate(), s.landingPlan(), s.landingExplain(),
-		s.landingReach(), s.landingAllocate(), s.landingQuota(), s.landingReview())
+		s.landingReach(), s.landingAllocate(), s.landingQuota(), s.landingReview(), s.landingCheck())
 	return cmd
 }
 

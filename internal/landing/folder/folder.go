@@ -70,6 +70,7 @@ func Load(files []source.File, at time.Time) *Folder {
 	f.Findings = append(f.Findings, found...)
 	f.Networks, found = wan.Load(f.Documents, files)
 	f.Findings = append(f.Findings, found...)
+	f.references()
 
 	f.Findings.Sort()
 	return f
@@ -129,10 +130,7 @@ func (f *Folder) AccountNames() []string {
 // HasAccount reports whether an account can be asked about: by its name, or by 12
 // digits, which may be those of an account outside the organization.
 func (f *Folder) HasAccount(account string) bool {
-	if len(account) == 12 && strings.Trim(account, "0123456789") == "" {
-		return true
-	}
-	return slices.Contains(f.AccountNames(), account)
+	return isAccountID(account) || slices.Contains(f.AccountNames(), account)
 }
 
 // RoleARN returns the ARN of a role of an account (its name or its 12 digits), with

@@ -61,13 +61,14 @@ func TestNothingVanishes(t *testing.T) {
 		{Name: "b.yaml", Data: []byte(organization + account("player", "Prd"))},
 		{Name: "c.yaml", Data: []byte(strings.Replace(account("x", "Prod"), "Account", "Acount", 1))},
 		{Name: "d.yaml", Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")},
+		{Name: "e.yaml", Data: []byte("apiVersion: landing.crossfade.dev/v1alpha1\nkind: QuotaWatch\nmetadata: {name: q}\nspec: {service: s, quota: q, account: plyer}\n")},
 		{Name: "readme.txt", Data: []byte("kind: [")},
 	}, now)
 	var got []string
 	for _, f := range zone.Findings {
 		got = append(got, f.File+" "+f.Code)
 	}
-	want := "a.yaml source/yaml, b.yaml policy/unit, c.yaml folder/kind, d.yaml folder/group"
+	want := "a.yaml source/yaml, b.yaml policy/unit, c.yaml folder/kind, d.yaml folder/group, e.yaml folder/account"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 	}
@@ -89,6 +90,33 @@ func TestAccountsThatCanBeAskedAbout(t *testing.T) {
 		}
 		if test.has && zone.RoleARN(test.account, "app") != test.role {
 			t.Errorf("role of %s: %q, want %q", test.account, zone.RoleARN(test.account, "app"), test.role)
+		}
+	}
+}
+
+func TestWhomAGuardrailConcerns(t *testing.T) {
+	guardrail := func(target string) string {
+		return "---\napiVersion: landing.crossfade.dev/v1alpha1\nkind: Guardrail\nmetadata: {name: g}\nspec: {type: Detective, targets: [" + target +
+			"], rules: [{name: r, resourceType: T, expression: \"true\"}]}\n"
+	}
+	tests := []struct {
+		target, account string
+		want            bool
+	}{
+		{"{root: true}", "player", true},
+		{"{unit: Prod}", "player", true},
+		{"{unit: Prod}", "110000000007", true}, // by its id
+		{"{unit: Prod}", "lab", false},
+		{"{account: player}", "player", true},
+		{"{account: player}", "lab", false},
+		{"{account: player}", "somewhere", true},
+		{"", "player", false},
+	}
+	for _, test := range tests {
+		zone := folder.Load([]source.File{{Name: "z.yaml", Data: []byte(organization + account("player", "Prod") + account("lab", "\"\"") +
+			strings.Replace(account("search", "Prod"), "{unit", "{id: \"110000000007\", unit", 1) + guardrail(test.target))}}, now)
+		if got := zone.Concerns("g", test.account); got != test.want {
+			t.Errorf("%s concerns %s: %v, want %v", test.target, test.account, got, test.want)
 		}
 	}
 }
