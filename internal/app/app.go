@@ -29,6 +29,7 @@ func Main(version string) int {
 		Rehearse:   rehearse,
 		Follow:     followAlone,
 		Plan:       runPlan,
+		Pinned:     runPinned,
 		Diff:       runDiff,
 		LiftFreeze: runLift,
 		Bench:      runBench,

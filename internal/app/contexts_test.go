@@ -10,6 +10,7 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cli"
+	"crossfade.dev/internal/plan/finding"
 )
 
 // nowhere is a kubeconfig whose contexts lead to a port that nobody listens on.
@@ -49,17 +50,22 @@ func TestAPlanNamesTheContextThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestAPlanWarnsOfWhatNoGateHolds(t *testing.T) {
-	bare := warningsOf(cli.PlanOptions{Migration: &v1.Migration{}})
-	if len(bare) != 3 {
-		t.Errorf("warnings = %q, want names, archive and journal", bare)
+	warnings := func(m *v1.Migration, p planning) []string {
+		p.o.Migration, p.target = m, &finding.Side{}
+		p.sourceFacts = toldFacts{}
+		return p.warnings()
 	}
 	full := &v1.Migration{Spec: v1.MigrationSpec{
 		DNS: &v1.DNS{}, Journal: "file:///journal", Archive: &v1.Archive{URL: "file:///archive", RehearseIn: "third"},
 	}}
-	if got := warningsOf(cli.PlanOptions{Migration: full}); len(got) != 0 {
-		t.Errorf("warnings = %q, want none", got)
+	const unmeasured = 1 // whether the networks reach each other
+	if got := warnings(&v1.Migration{}, planning{}); len(got) != 3+unmeasured {
+		t.Errorf("warnings = %q, want names, archive and journal too", got)
 	}
-	if got := warningsOf(cli.PlanOptions{Migration: full, SourceContext: "east"}); len(got) != 1 {
-		t.Errorf("warnings = %q, want one about the zone", got)
+	if got := warnings(full, planning{zones: &zones{}}); len(got) != unmeasured {
+		t.Errorf("warnings = %q, want no more", got)
+	}
+	if got := warnings(full, planning{}); len(got) != 1+unmeasured {
+		t.Errorf("warnings = %q, want one about the zone too", got)
 	}
 }

@@ -2,68 +2,221 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"runtime"
+	"sync"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/clock"
 
+	"crossfade.dev/internal/census"
 	"crossfade.dev/internal/cli"
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/manifest"
 	"crossfade.dev/internal/migration"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/plan/finding"
 	"crossfade.dev/internal/vantage"
 	"crossfade.dev/internal/view"
 )
 
 // runPlan says what a migration would find, and writes nothing.
 func runPlan(ctx context.Context, o cli.PlanOptions) (view.Plan, error) {
-	route, err := vantage.Parse(o.Route.Translate, o.Route.MapPorts)
+	p := planning{o: o, clock: clock.RealClock{}, close: func() {}}
+	defer func() { p.close() }()
+	if err := p.look(ctx); err != nil {
+		return view.Plan{}, err
+	}
+	return p.view(ctx)
+}
+
+// planning is one plan as it is made: what was read, then what follows from it.
+type planning struct {
+	o     cli.PlanOptions
+	clock clock.Clock
+	// source and target are what was read; target is nil if it was not looked at.
+	source, target *finding.Side
+	// facts are those of the connections; nil where files were read.
+	sourceFacts, targetFacts cluster.Facts
+	unknown                  map[schema.GroupVersionKind]int
+	zones                    *zones
+	lacking                  []finding.Right
+	// close ends what has to stay open until the plan is made.
+	close func()
+}
+
+// look reads both sides, each from where it is to be found.
+func (p *planning) look(ctx context.Context) error {
+	switch {
+	case p.o.From != "":
+		return p.lookInFiles(ctx)
+	case p.o.SourceContext != "":
+		return p.lookInContexts(ctx)
+	default:
+		return p.lookFromHub(ctx)
+	}
+}
+
+func (p *planning) lookInFiles(ctx context.Context) error {
+	source, unknown, err := sideFrom("--from", p.o.From, p.o.Migration.Spec.Source)
+	if err != nil {
+		return err
+	}
+	p.source, p.unknown = source, unknown
+	switch {
+	case p.o.TargetFrom != "":
+		p.target, _, err = sideFrom("--target-from", p.o.TargetFrom, p.o.Migration.Spec.Target)
+		return err
+	case p.o.TargetContext != "":
+		c, err := reachContext(ctx, "--target-context", p.o.Hub.Kubeconfig, p.o.TargetContext)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		p.targetFacts = told(ctx, c)
+		p.target, p.lacking, err = takeCensus(ctx, c, p.o.TargetContext)
+		return err
+	}
+	return nil
+}
+
+// sideFrom reads a side from files.
+func sideFrom(flag, path, name string) (*finding.Side, map[schema.GroupVersionKind]int, error) {
+	r, err := manifest.Read(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %q: %w", flag, path, err)
+	}
+	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served}, r.Unknown, nil
+}
+
+func (p *planning) lookInContexts(ctx context.Context) error {
+	source, err := reachContext(ctx, "--source-context", p.o.Hub.Kubeconfig, p.o.SourceContext)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := reachContext(ctx, "--target-context", p.o.Hub.Kubeconfig, p.o.TargetContext)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	return p.takeBoth(ctx, source, target)
+}
+
+func (p *planning) lookFromHub(ctx context.Context) error {
+	route, err := vantage.Parse(p.o.Route.Translate, p.o.Route.MapPorts)
+	if err != nil {
+		return err
+	}
+	hub, err := reachHub(ctx, p.o.Hub)
+	if err != nil {
+		return err
+	}
+	m := p.o.Migration.DeepCopy()
+	m.Namespace = p.o.Hub.Namespace
+	source, target, done, err := reachBoth(ctx, hub, m)
+	if err != nil {
+		hub.Close()
+		return err
+	}
+	defer done()
+	p.close = hub.Close
+	p.zones = &zones{hub: hub, dial: route.DialContext}
+	return p.takeBoth(ctx, source, target)
+}
+
+// takeBoth reads both clusters side by side.
+func (p *planning) takeBoth(ctx context.Context, source, target *cluster.Cluster) error {
+	p.sourceFacts, p.targetFacts = told(ctx, source), told(ctx, target)
+	var group sync.WaitGroup
+	var errs [2]error
+	var lacking [2][]finding.Right
+	group.Go(func() { p.source, lacking[0], errs[0] = takeCensus(ctx, source, p.o.Migration.Spec.Source) })
+	group.Go(func() { p.target, lacking[1], errs[1] = takeCensus(ctx, target, p.o.Migration.Spec.Target) })
+	group.Wait()
+	p.lacking = append(lacking[0], lacking[1]...)
+	p.unknown = unknownIn(p.source.Objects)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeCensus reads one cluster, and asks what this account may do there.
+func takeCensus(ctx context.Context, c *cluster.Cluster, name string) (*finding.Side, []finding.Right, error) {
+	side, err := census.Take(ctx, c, c, name)
+	if err != nil {
+		return &side, nil, err
+	}
+	side.Address, side.CA = c.Endpoint()
+	// Who signs tokens is unknown where it is not told: then nothing is assumed of it.
+	side.Issuer, _ = c.Issuer(ctx)
+	lacking, unseen := census.Lacking(ctx, c.Unfenced(), name)
+	side.Unseen = append(side.Unseen, unseen...)
+	side.Level = census.Level(ctx, c.Unfenced(), side.Objects.FlowSchemas)
+	runtime.GC() // pages are many times as large as what is kept of them
+	return &side, lacking, nil
+}
+
+// unknownIn counts the objects of kinds that are kept as they are.
+func unknownIn(o plan.Objects) map[schema.GroupVersionKind]int {
+	out := map[schema.GroupVersionKind]int{}
+	for _, u := range o.Others {
+		out[u.GroupVersionKind()]++
+	}
+	return out
+}
+
+// view looks through what was read.
+func (p *planning) view(ctx context.Context) (view.Plan, error) {
+	m := p.o.Migration.DeepCopy()
+	m.Namespace = p.o.Hub.Namespace
+	surveyor := &migration.Engine{Clock: p.clock}
+	if p.zones != nil {
+		surveyor.Zones = p.zones.open
+	} else {
+		m.Spec.DNS = nil // its keys are in the hub, which was not asked
+	}
+	seenTarget := migration.Seen{Facts: p.targetFacts}
+	if p.target != nil {
+		seenTarget.Objects = p.target.Objects
+	}
+	found, err := surveyor.Survey(ctx, m, migration.Seen{Objects: p.source.Objects, Facts: p.sourceFacts}, seenTarget)
 	if err != nil {
 		return view.Plan{}, err
 	}
-	m := o.Migration.DeepCopy()
-	m.Namespace = o.Hub.Namespace
-	surveyor := &migration.Engine{Clock: clock.RealClock{}}
-	var source, target *cluster.Cluster
-	if o.SourceContext != "" {
-		m.Spec.DNS = nil // its keys are in the hub, which is not asked
-		if source, err = reachContext(ctx, "--source-context", o.Hub.Kubeconfig, o.SourceContext); err != nil {
-			return view.Plan{}, err
-		}
-		defer source.Close()
-		if target, err = reachContext(ctx, "--target-context", o.Hub.Kubeconfig, o.TargetContext); err != nil {
-			return view.Plan{}, err
-		}
-		defer target.Close()
-	} else {
-		hub, err := reachHub(ctx, o.Hub)
-		if err != nil {
-			return view.Plan{}, err
-		}
-		defer hub.Close()
-		var done func()
-		if source, target, done, err = reachBoth(ctx, hub, m); err != nil {
-			return view.Plan{}, err
-		}
-		defer done()
-		surveyor.Zones = zones{hub: hub, dial: route.DialContext}.open
+	in := migration.Scope(m)
+	found.Estate.Relate(p.source.Objects, p.o.TenantLabels...)
+	facts := finding.Facts{
+		Source: *p.source, Target: p.target, Estate: found.Estate, InEstate: in,
+		MaxTotalPercent: m.Spec.Shift.MaxTotalPercent, Lacking: p.lacking,
 	}
-	found, err := surveyor.Survey(ctx, m, migration.Connection{API: source, Facts: source}, migration.Connection{API: target, Facts: target})
-	return view.Plan{
-		Source: m.Spec.Source, Target: m.Spec.Target, Moves: found.Moves, Gates: found.Gates, Warnings: warningsOf(o),
-	}, err
+	out := view.Plan{
+		Source: m.Spec.Source, Target: m.Spec.Target, Moves: found.Moves, Gates: found.Gates, Warnings: p.warnings(),
+		Apps: found.Estate.Apps, Capacity: capacities(facts, m.Spec.Shift.SharePercent),
+	}
+	if p.zones != nil && m.Spec.DNS != nil {
+		names, times := p.names(ctx, surveyor, m)
+		facts.Names, out.Names = names, times
+	}
+	out.Findings = view.Findings(finding.Find(facts), m.Spec.Waivers, p.clock.Now())
+	for _, k := range manifest.KindsOf(p.unknown) {
+		out.Unknown = append(out.Unknown, view.Unit{Kind: k.GroupVersion().String() + " " + k.Kind, Count: p.unknown[k]})
+	}
+	estimate := plan.EstimateOf(found.Estate, objectsIn(p.source.Objects, in), m.Spec.Shift, stepsOf(m), plan.MeasuredRates)
+	out.Estimate = &estimate
+	out.Next = p.next(out)
+	return out, p.save(m)
 }
 
-// warningsOf are what a person should know and no gate of Preflight holds.
-func warningsOf(o cli.PlanOptions) []string {
-	var all []string
-	say := func(when bool, text string) {
-		if when {
-			all = append(all, text)
+func objectsIn(o plan.Objects, in func(string) bool) int {
+	n := 0
+	o.Each(func(obj plan.Object) {
+		if ns := obj.GetNamespace(); ns != "" && in(ns) {
+			n++
 		}
-	}
-	spec := o.Migration.Spec
-	say(spec.DNS == nil, "spec.dns is not set: names, and the API address that teams use, stay where they are")
-	say(spec.DNS != nil && o.SourceContext != "", "the zone was not looked at: its keys are in the hub, and none was asked")
-	say(spec.Archive == nil || spec.Archive.RehearseIn == "",
-		"spec.archive names no bucket, or no cluster to rehearse in: Snapshot will be held until it does or its gate is waived")
-	say(spec.Journal == "", "spec.journal is not set: the way back needs the hub")
-	return all
+	})
+	return n
 }

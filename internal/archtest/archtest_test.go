@@ -27,7 +27,7 @@ type rule struct {
 
 var act = []string{
 	"internal/cluster", "internal/mirror", "internal/bridge", "internal/freeze", "internal/ledger", "internal/dns",
-	"internal/queue", "internal/snapshot", "internal/probe", "internal/flowlog",
+	"internal/queue", "internal/snapshot", "internal/probe", "internal/flowlog", "internal/census",
 }
 
 var show = []string{"internal/view", "internal/cli", "internal/web", "internal/demo"}

@@ -18,6 +18,9 @@ import (
 type Commands struct {
 	// Plan takes the inventory and looks through Preflight's gates, without writing.
 	Plan func(context.Context, PlanOptions) (view.Plan, error)
+	// Pinned reads the source again and returns a sentence for each way in which it is
+	// no longer as a plan saved it in a file.
+	Pinned func(ctx context.Context, file string, o PlanOptions) ([]string, error)
 	// Diff compares both sides from lists, without writing.
 	Diff func(context.Context, DiffOptions) ([]view.Difference, error)
 	// LiftFreeze lifts freezes in one cluster, without the hub, and returns a
@@ -76,6 +79,14 @@ type PlanOptions struct {
 	// the clusters; empty means that the hub's Cluster objects of the names in
 	// Migration lead there. Both or neither are set; with both, no hub is needed.
 	SourceContext, TargetContext string
+	// From is a folder or file of manifests, or of a dump, that stands for the source;
+	// TargetFrom one that stands for the target. With From alone, the target is not
+	// looked at unless TargetContext is set.
+	From, TargetFrom string
+	// TenantLabels are labels of namespaces that say who owns them, the first first.
+	TenantLabels []string
+	// Save is a file in which the source's state is pinned; empty means none.
+	Save string
 }
 
 // DiffOptions say which migration's sides to compare.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,9 @@ type planFlags struct {
 	wanted
 	route                        Route
 	sourceContext, targetContext string
+	from, targetFrom             string
+	html, save                   string
+	tenantLabels                 []string
 	apps                         int
 	format                       format
 }
@@ -29,10 +33,15 @@ func (s *session) plan() *cobra.Command {
 		Long: `Takes the inventory of the source and looks through the gates of Preflight, and
 changes nothing. What is planned is a migration in the hub (NAME), one in a manifest
 (-f FILE), one from --source to --target, or, without any hub, one between two
-contexts of the kubeconfig.
+contexts of the kubeconfig, or of what files hold (--from): manifests, or what
+kubectl get -A -o yaml or -o json printed.
 
-The exit code is 1 if a gate has not passed: see crossfade help exit-codes.`,
+What was not seen is unknown, and said so; it is never taken for clean.
+
+The exit code is 1 if a gate has not passed or a finding blocks: see crossfade help exit-codes.`,
 		Example: `  crossfade plan --source-context east --target-context west
+  crossfade plan --from manifests/ --html plan.html
+  crossfade plan --from source.json --target-from target.json -o sarif
   crossfade plan -f migration.yaml --apps -1
   crossfade plan shop -o json`,
 		Args:              cobra.MaximumNArgs(1),
@@ -43,9 +52,14 @@ The exit code is 1 if a gate has not passed: see crossfade help exit-codes.`,
 	cmd.Flags().StringVar(&f.sourceContext, "source-context", "", "Context of the kubeconfig that leads to the source, instead of the hub's Cluster")
 	cmd.Flags().StringVar(&f.targetContext, "target-context", "", "Context of the kubeconfig that leads to the target, instead of the hub's Cluster")
 	cmd.Flags().IntVar(&f.apps, "apps", 10, "How many apps and decisions to show, the worst first; -1 shows all")
-	outputFlag(cmd, &f.format, asJSON, asYAML, asWide)
+	cmd.Flags().StringVar(&f.from, "from", "", "File or folder of manifests, or of a dump, that stands for the source")
+	cmd.Flags().StringVar(&f.targetFrom, "target-from", "", "File or folder that stands for the target, with --from")
+	cmd.Flags().StringVar(&f.html, "html", "", "File to write the plan to as one HTML page, besides")
+	cmd.Flags().StringVar(&f.save, "save", "", "File in which the source's state is pinned, for crossfade run --plan")
+	cmd.Flags().StringSliceVar(&f.tenantLabels, "tenant-label", nil, "Labels of namespaces that say who owns them, the first first (else one that ends in team, tenant, owner or squad)")
+	outputFlag(cmd, &f.format, asJSON, asYAML, asWide, asSARIF)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkContexts(f.sourceContext, f.targetContext); err != nil {
+		if err := f.checkPlaces(); err != nil {
 			return err
 		}
 		m, err := s.planned(cmd.Context(), &f, args)
@@ -54,6 +68,7 @@ The exit code is 1 if a gate has not passed: see crossfade help exit-codes.`,
 		}
 		p, err := s.commands.Plan(cmd.Context(), PlanOptions{
 			Hub: s.hub(), Route: f.route, Migration: m, SourceContext: f.sourceContext, TargetContext: f.targetContext,
+			From: f.from, TargetFrom: f.targetFrom, TenantLabels: f.tenantLabels, Save: f.save,
 		})
 		if err != nil {
 			return err
@@ -61,6 +76,21 @@ The exit code is 1 if a gate has not passed: see crossfade help exit-codes.`,
 		return s.showPlan(p, f)
 	}
 	return cmd
+}
+
+// checkPlaces refuses places that contradict each other.
+func (f *planFlags) checkPlaces() error {
+	switch {
+	case f.from == "" && f.targetFrom != "":
+		return fmt.Errorf("--target-from %q: it needs --from", f.targetFrom)
+	case f.from != "" && f.sourceContext != "":
+		return fmt.Errorf("--from %q, --source-context %q: want one of them", f.from, f.sourceContext)
+	case f.targetFrom != "" && f.targetContext != "":
+		return fmt.Errorf("--target-from %q, --target-context %q: want one of them", f.targetFrom, f.targetContext)
+	case f.from != "":
+		return nil
+	}
+	return checkContexts(f.sourceContext, f.targetContext)
 }
 
 // checkContexts refuses half a pair, and a pair that is one.
@@ -80,6 +110,12 @@ func (s *session) planned(ctx context.Context, f *planFlags, args []string) (*v1
 	if d.Migration != nil || err != nil {
 		return d.Migration, err
 	}
+	if f.from != "" && len(args) == 0 {
+		return &v1.Migration{
+			ObjectMeta: metav1.ObjectMeta{Name: "plan", Namespace: s.hub().Namespace},
+			Spec:       v1.MigrationSpec{Source: f.from, Target: cmp.Or(f.targetFrom, f.targetContext)},
+		}, nil
+	}
 	if f.sourceContext != "" && len(args) == 0 {
 		return &v1.Migration{
 			ObjectMeta: metav1.ObjectMeta{Name: "plan", Namespace: s.hub().Namespace},
@@ -95,7 +131,19 @@ func (s *session) planned(ctx context.Context, f *planFlags, args []string) (*v1
 
 func (s *session) showPlan(p view.Plan, f planFlags) error {
 	var err error
-	if f.format.drawn() {
+	if f.html != "" {
+		page, err := view.PlanPage(p)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.html, page, 0o644); err != nil {
+			return fmt.Errorf("--html: %w", err)
+		}
+		s.say("plan written to %s", f.html)
+	}
+	if f.format == asSARIF {
+		err = s.out(view.PlanSARIF(p, s.Version))
+	} else if f.format.drawn() {
 		err = s.out(view.PlanText(p, s.look(), f.apps, f.format == asWide))
 	} else {
 		err = s.printData(p, f.format)

@@ -17,6 +17,7 @@ func (s *session) run() *cobra.Command {
 	var wanted wanted
 	var w writing
 	var wait waiting
+	var pinned planned
 	cmd := &cobra.Command{
 		Use:   "run [NAME]",
 		Short: "Begin a migration, or lead it forward again",
@@ -27,11 +28,13 @@ The controller in the hub does the work. With --wait this command follows it unt
 the migration has arrived, failed, was rolled back, or waits for approval.`,
 		Example: `  crossfade run -f migration.yaml --wait --timeout 2h
   crossfade run shop --source east --target west --approval Release
+  crossfade run shop --plan shop.plan
   crossfade run shop --dry-run=server -o yaml`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	wanted.register(cmd)
+	pinned.register(cmd)
 	w.register(cmd)
 	wait.register(cmd, "Wait until the migration has come to an end or cannot go on by itself")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -44,6 +47,9 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		}
 		c, err := s.connect()
 		if err != nil {
+			return err
+		}
+		if err := pinned.check(cmd.Context(), s, c, d.Migration, args); err != nil {
 			return err
 		}
 		m := d.Migration

@@ -27,6 +27,9 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster/memory"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/plan/finding"
+	"crossfade.dev/internal/plan/room"
 	"crossfade.dev/internal/view"
 )
 
@@ -322,7 +325,18 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 		Plan: func(_ context.Context, o PlanOptions) (view.Plan, error) {
 			fmt.Fprintf(ts.Stderr(), "plan %s: %s to %s, contexts %q %q, route %v\n",
 				o.Migration.Name, o.Migration.Spec.Source, o.Migration.Spec.Target, o.SourceContext, o.TargetContext, o.Route)
+			if o.From != "" {
+				fmt.Fprintf(ts.Stderr(), "from %q to %q, tenants %v, save %q\n", o.From, o.TargetFrom, o.TenantLabels, o.Save)
+				return fakePlanOfFiles(o.Migration), answer()
+			}
 			return fakePlan(o.Migration), answer()
+		},
+		Pinned: func(_ context.Context, file string, o PlanOptions) ([]string, error) {
+			fmt.Fprintf(ts.Stderr(), "pinned in %s: %s\n", file, o.Migration.Spec.Source)
+			if ts.Getenv("DIFFERS") == "" {
+				return nil, answer()
+			}
+			return []string{"Deployment shop/cart has changed", "Secret shop/key is gone"}, answer()
 		},
 		Diff: func(_ context.Context, o DiffOptions) ([]view.Difference, error) {
 			if ts.Getenv("DIFFERS") == "" {
@@ -395,5 +409,25 @@ func fakePlan(m *v1.Migration) view.Plan {
 			Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workloads need a decision", Limit: "none",
 		})
 	}
+	return p
+}
+
+// fakePlanOfFiles has one of everything that a plan may show.
+func fakePlanOfFiles(m *v1.Migration) view.Plan {
+	p := fakePlan(m)
+	p.Findings = view.Findings([]finding.Found{
+		{ID: "CF-NODE-003", Severity: finding.Blocks, Object: "Deployment shop/a", Observed: "wants disk=ssd"},
+		{ID: "CF-NODE-003", Severity: finding.Blocks, Object: "Deployment shop/b", Observed: "wants disk=ssd"},
+		{ID: "CF-RUN-004", Severity: finding.Notes, Object: "CronJob shop/c", Observed: "0 3 * * *, no timeZone"},
+	}, nil, time.Time{})
+	p.Capacity = []view.Capacity{
+		{Side: "west", Share: 50, Placed: 4, Unplaced: 1, Short: []room.Short{{Name: "Deployment shop/a", Pods: 1}},
+			Pools: []room.Pool{{Name: "web", Zone: "z1", Nodes: 2, CPUPercent: 90, MemoryPercent: 40}}},
+		{Side: "west", Share: 100, Without: "z1", Placed: 9},
+	}
+	p.Names = &view.Times{Zone: "live.test", Lower: []string{"www A has a TTL of 3600 s"}, RollbackSeconds: 60, Safe: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	p.Estimate = &plan.Estimate{Objects: 10, Writes: 30, Seconds: 90, FreezeSeconds: 5, ExtraPods: 2, ExtraCPU: "200m", ExtraMemory: "1Gi"}
+	p.Unknown = []view.Unit{{Kind: "example.com/v1 Shop", Count: 3}}
+	p.Next = "crossfade explain CF-NODE-003"
 	return p
 }

@@ -44,7 +44,7 @@ func TestASurveySaysWhatWouldBeFound(t *testing.T) {
 	e := &Engine{Clock: clock}
 	survey := func() Survey {
 		t.Helper()
-		s, err := e.Survey(t.Context(), m, Connection{API: source, Facts: source}, Connection{API: target, Facts: target})
+		s, err := e.Survey(t.Context(), m, seen(t, source), seen(t, target))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,20 @@ func TestASurveySaysWhatWouldBeFound(t *testing.T) {
 		t.Errorf("the survey wrote %d moves, %v", len(written.Items), err)
 	}
 	target = source
-	if s, _ := e.Survey(t.Context(), m, Connection{API: source, Facts: source}, Connection{API: target, Facts: target}); s.Gates[0].Name != plan.GateClusters || s.Gates[0].Verdict != v1.Failed {
+	if s, _ := e.Survey(t.Context(), m, seen(t, source), seen(t, target)); s.Gates[0].Name != plan.GateClusters || s.Gates[0].Verdict != v1.Failed {
 		t.Errorf("one cluster twice: %+v", s.Gates[0])
 	}
+}
+
+func seen(t *testing.T, c *memory.Cluster) Seen {
+	t.Helper()
+	var deployments appsv1.DeploymentList
+	if err := c.List(t.Context(), &deployments); err != nil {
+		t.Fatal(err)
+	}
+	s := Seen{Facts: c}
+	for i := range deployments.Items {
+		s.Objects.Add(&deployments.Items[i])
+	}
+	return s
 }

@@ -111,6 +111,9 @@ func PreflightGates(f PreflightFacts) []v1.Gate {
 	return gates
 }
 
+// DecisionGates tell whether how every workload moves is known.
+func DecisionGates(f PreflightFacts) []v1.Gate { return []v1.Gate{decisionsGate(f)} }
+
 func clustersGate(f PreflightFacts) v1.Gate {
 	switch {
 	case f.Source.UID == "" || f.Target.UID == "":

@@ -24,26 +24,26 @@ type Estate struct {
 // An App is the unit of inventory and of quarantine: the workloads of one
 // namespace that share an instance label (see AppOf).
 type App struct {
-	Namespace string
-	Name      string
-	Workloads []Workload
+	Namespace string     `json:"namespace"`
+	Name      string     `json:"name"`
+	Workloads []Workload `json:"workloads"`
 }
 
 // A Workload is one thing that runs pods.
 type Workload struct {
-	Kind      string
-	Namespace string
-	Name      string
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
 	// Replicas is what the team asks for; 0 for kinds that have no count.
-	Replicas int32
+	Replicas int32 `json:"replicas"`
 	// Services are the names of the Services that lead to its pods.
-	Services []string
+	Services []string `json:"services,omitempty"`
 	// Autoscaler is the name of the HorizontalPodAutoscaler that scales it.
-	Autoscaler string
-	Traits     []v1.TraitEvidence
-	Decide     v1.Decide
+	Autoscaler string             `json:"autoscaler,omitempty"`
+	Traits     []v1.TraitEvidence `json:"traits"`
+	Decide     v1.Decide          `json:"decide"`
 	// Relations are what stands around it; empty before Relate.
-	Relations `json:",omitzero"`
+	Relations `json:",inline"`
 	// Pod is the template of its pods. It is shared and must not be changed.
 	Pod *corev1.PodTemplateSpec `json:"-"`
 	// app is the name of the app that it belongs to.

@@ -98,7 +98,7 @@ func seeScheduler(s shape, _ Workload, _ context) string {
 	return ""
 }
 
-var schedulerImage = regexp.MustCompile(`^(ofelia|dkron|supercronic|rundeck|airflow-scheduler|.*-(scheduler|cron|crond|beat|clock))$`)
+var schedulerImage = regexp.MustCompile(`^(ofelia|dkron|supercronic|rundeck|airflow-scheduler|.*-(cron|crond|crontab))$`)
 
 // gossipPorts are ports by which members of a cluster find each other, which are
 // used for little else (vendors' defaults).

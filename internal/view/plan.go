@@ -1,11 +1,14 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/plan"
+	"crossfade.dev/internal/plan/finding"
 )
 
 // A Plan is what a migration would find if it began now.
@@ -18,12 +21,29 @@ type Plan struct {
 	Gates []v1.Gate `json:"gates"`
 	// Warnings are what a person should know and no gate holds, a sentence each.
 	Warnings []string `json:"warnings,omitempty"`
+	// Apps is the inventory.
+	Apps []plan.App `json:"apps,omitempty"`
+	// Findings are grouped, worst first.
+	Findings []Finding  `json:"findings,omitempty"`
+	Capacity []Capacity `json:"capacity,omitempty"`
+	Names    *Times     `json:"names,omitempty"`
+	// Estimate is nil if nothing would move.
+	Estimate *plan.Estimate `json:"estimate,omitempty"`
+	// Unknown are kinds that are kept as they are.
+	Unknown []Unit `json:"unknown,omitempty"`
+	// Next is the command that a person would run next.
+	Next string `json:"next,omitempty"`
 }
 
-// Passes tells whether every gate has passed or is waived.
+// Passes tells whether every gate has passed or is waived, and nothing blocks.
 func (p Plan) Passes() bool {
 	for _, g := range p.Gates {
 		if g.Verdict != v1.Passed && g.Waived == "" {
+			return false
+		}
+	}
+	for _, f := range p.Findings {
+		if f.Severity == finding.Blocks && f.Waived == "" {
 			return false
 		}
 	}
@@ -34,7 +54,7 @@ func (p Plan) Passes() bool {
 // first, or all if that is negative; with wide, their workloads too.
 func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	s := &sheet{Look: look}
-	s.line(s.paint(bold, p.Source), " → ", s.paint(bold, p.Target))
+	s.line(s.paint(bold, p.Source), " → ", s.paint(bold, cmp.Or(p.Target, "(not looked at)")))
 	for _, warning := range p.Warnings {
 		s.paragraph(s.mark(gateWaived, "note"), warning)
 	}
@@ -46,6 +66,8 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 			s.paragraph("fix", g.Fix)
 		}
 	}
+	s.found(p.Findings, mostApps)
+	s.traitCounts(p.Apps)
 	apps := Apps{}
 	for _, m := range p.Moves {
 		apps.Worst = append(apps.Worst, appOf(m))
@@ -57,6 +79,14 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	}
 	s.apps(apps, wide)
 	s.decisions(p.Moves, mostApps)
+	s.room(p.Capacity)
+	s.times(p.Names)
+	s.estimated(p.Estimate)
+	s.unknown(p.Unknown)
+	if p.Next != "" {
+		s.line()
+		s.line("next       ", p.Next)
+	}
 	return s.String()
 }
 

@@ -81,7 +81,19 @@ type sarifDriver struct {
 }
 
 type sarifRule struct {
-	ID string `json:"id"`
+	ID   string     `json:"id"`
+	Name string     `json:"name,omitempty"`
+	Full *sarifText `json:"fullDescription,omitempty"`
+	Help *sarifText `json:"help,omitempty"`
+}
+
+type sarifText struct {
+	Text string `json:"text"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Justification string `json:"justification"`
 }
 
 type sarifResult struct {
@@ -90,7 +102,8 @@ type sarifResult struct {
 	Message struct {
 		Text string `json:"text"`
 	} `json:"message"`
-	Locations []sarifLocation `json:"locations,omitempty"`
+	Locations    []sarifLocation    `json:"locations,omitempty"`
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
 }
 
 type sarifLocation struct {
