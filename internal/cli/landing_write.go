@@ -31,6 +31,9 @@ func (s *session) writeGiven(f landingFlags, zone *folder.Folder, steps []ipam.S
 			continue
 		}
 		text, err := withStatus(texts[d.File], d, step.To.String(), at)
+		if err == nil && !readsBack(text, d, step.To.String()) {
+			err = notWritable(d, "it would not be read back as it was written")
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -95,6 +98,15 @@ func withStatus(text []byte, d *source.Document, prefix string, at time.Time) ([
 	}
 	added := fmt.Sprintf("status:\n  prefix: %s\n  allocatedOn: %s\n", prefix, today)
 	return bytes.Join(slices.Insert(lines, end, []byte(added)), nil), nil
+}
+
+// readsBack reports whether the text of a file says what a document's claim was given.
+func readsBack(text []byte, d *source.Document, prefix string) bool {
+	documents, _ := source.Read([]source.File{{Name: d.File, Data: text}})
+	return slices.ContainsFunc(documents, func(o *source.Document) bool {
+		n, _ := o.Locate("status", "prefix")
+		return o.Kind == d.Kind && o.Name == d.Name && n.Text == prefix
+	})
 }
 
 func notWritable(d *source.Document, why string) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"crossfade.dev/internal/landing/policy"
 )
@@ -25,7 +26,7 @@ func ExplanationReport(e policy.Explanation) Report {
 		}
 		r.Scanned = append(r.Scanned, decides)
 	}
-	asked := Section{Title: "Every statement about the action", Columns: []string{"statement", "attached to", "says", "because of", "written at"}}
+	asked := Section{Title: "Every statement about the action", Columns: []string{"statement", "says", "because of", "attached to", "written at"}}
 	var last *Row
 	steps := slices.Clone(e.Steps)
 	slices.SortStableFunc(steps, func(a, b policy.Step) int { return cmp.Compare(weight(a), weight(b)) })
@@ -35,10 +36,11 @@ func ExplanationReport(e policy.Explanation) Report {
 			name = fmt.Sprintf("%s %s", step.Statement.Effect, step.Statement.Policy)
 		}
 		if step.Statement.Place.File == "" && last != nil && last.Cells[0] == name { // the vendor's own, level after level
-			last.Cells[1] += ", " + step.Level
+			first, _, _ := strings.Cut(last.Cells[3], " … ")
+			last.Cells[3] = first + " … " + step.Level
 			continue
 		}
-		asked.Rows = append(asked.Rows, Row{Cells: []string{name, step.Level, step.Applies.String(), step.Element, placeOf(step.Statement)}})
+		asked.Rows = append(asked.Rows, Row{Cells: []string{name, step.Applies.String(), step.Element, step.Level, placeOf(step.Statement)}})
 		last = &asked.Rows[len(asked.Rows)-1]
 	}
 	if len(asked.Rows) > 0 {

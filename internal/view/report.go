@@ -93,11 +93,10 @@ func ReportText(r Report, look Look) string {
 		s.line()
 		s.section(section)
 	}
-	for i, command := range r.Next {
-		if i == 0 {
-			s.line()
-		}
-		s.wrapped("", map[bool]string{true: "next  ", false: "      "}[i == 0], command)
+	label := "\nnext  "
+	for _, command := range r.Next { // as long as it is: it is there to be copied
+		s.WriteString(label + command + "\n")
+		label = "      "
 	}
 	return s.String()
 }
@@ -162,11 +161,30 @@ func left(n int) string { return fmt.Sprintf("… and %d more (--all)", n) }
 func (s *sheet) wrapped(indent, mark, text string) {
 	before := indent + mark
 	width := ansi.StringWidth(before)
+	lines := []string{text}
 	if s.Width > width+20 {
-		text = ansi.Wordwrap(text, s.Width-width, "")
+		lines = atSpaces(text, s.Width-width)
 	}
-	for line := range strings.SplitSeq(text, "\n") {
+	for _, line := range lines {
 		s.line(before, line)
 		before = strings.Repeat(" ", width)
 	}
+}
+
+// atSpaces cuts text into lines of at most width columns where it has spaces: names,
+// days and flags, which are full of hyphens, stay whole.
+func atSpaces(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.SplitSeq(text, " ") {
+		switch {
+		case line == "":
+			line = word
+		case ansi.StringWidth(line)+1+ansi.StringWidth(word) > width:
+			lines, line = append(lines, line), word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
 }

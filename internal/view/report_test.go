@@ -83,6 +83,9 @@ func TestReportSARIF(t *testing.T) {
 func TestReportTextFits(t *testing.T) {
 	narrow := ReportText(report, Look{Width: 30})
 	for line := range strings.Lines(narrow) {
+		if strings.HasPrefix(line, "next") { // to be copied
+			continue
+		}
 		if n := len([]rune(strings.TrimRight(line, "\n"))); n > 30 {
 			t.Errorf("%d columns: %q", n, line)
 		}
