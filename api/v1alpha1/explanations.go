@@ -46,7 +46,7 @@ var Explanations = map[Reason]Explanation{
 	Archiving:        {"The source is being archived.", "Nothing to do."},
 	ArchiveNotProved: {"No archive of the source was restored and compared yet.", "Set spec.archive with a bucket and a cluster to rehearse in, or waive the gate `archive`."},
 	ArchiveDiffers:   {"What was restored from the archive is not what the source holds.", "Read the difference; an admission webhook of the rehearsal cluster is the usual cause."},
-	TeamWriteSeen:    {"A team's change arrived on a side that is closed to teams.", "Find the exempted identity that wrote it, and carry the change to the writer's side."},
+	TeamWriteSeen:    {"A team's change arrived on a side that is closed to teams.", "Find who is exempt and wrote it; look whether the other side has the change too; then waive the gate `writes`, or roll back."},
 
 	CapacityMoving:     {"Pods are on their way, one make before one break.", "Nothing to do."},
 	TargetNotReady:     {"New pods of the target are not ready.", "Look at the pods' events in the target."},

@@ -43,6 +43,9 @@ type FreezeSpec struct {
 type FreezeStatus struct {
 	// Since is when a team's write was first seen refused.
 	Since *metav1.MicroTime `json:"since,omitempty"`
+	// ProvedAt is when every try had been refused, on the clock of the cluster's API
+	// server: what a team is seen to have written later got past the freeze.
+	ProvedAt *metav1.Time `json:"provedAt,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

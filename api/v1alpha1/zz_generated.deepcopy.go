@@ -372,6 +372,10 @@ func (in *FreezeStatus) DeepCopyInto(out *FreezeStatus) {
 		in, out := &in.Since, &out.Since
 		*out = (*in).DeepCopy()
 	}
+	if in.ProvedAt != nil {
+		in, out := &in.ProvedAt, &out.ProvedAt
+		*out = (*in).DeepCopy()
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -94,15 +95,26 @@ func (p Proof) Odd(outcome Outcome) string {
 // asks again until the proof is what it waits for, or its time is over. Every
 // failure to ask is an Unknown in the proof.
 func Prove(ctx context.Context, api cluster.API, n Notice, trial Trial) Proof {
-	var proof Proof
+	var found Proof
 	for range trial.Times {
 		for _, subject := range trial.Subjects {
 			for _, namespace := range trial.Namespaces {
-				proof.Tries = append(proof.Tries, try(ctx, api, n, subject, namespace))
+				found.Tries = append(found.Tries, try(ctx, api, n, subject, namespace))
 			}
 		}
 	}
-	return proof
+	return found
+}
+
+// Now returns the time on the API server's clock, to the second, as a dry run by the
+// caller itself tells it: a freeze must let the caller pass, and the error says if it
+// does not.
+func Now(ctx context.Context, api cluster.API, namespace string) (time.Time, error) {
+	tried := proof(namespace)
+	if err := api.Create(ctx, tried, client.DryRunAll); err != nil {
+		return time.Time{}, err
+	}
+	return tried.CreationTimestamp.Time, nil
 }
 
 // Exempt is Prove for the caller itself, who must be able to write through its own
@@ -116,9 +128,12 @@ func try(ctx context.Context, api cluster.API, n Notice, subject Subject, namesp
 }
 
 func write(ctx context.Context, api cluster.API, namespace string) error {
-	return api.Create(ctx, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "crossfade-proof"},
-	}, client.DryRunAll)
+	return api.Create(ctx, proof(namespace), client.DryRunAll)
+}
+
+// proof is what is tried to be written.
+func proof(namespace string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "crossfade-proof"}}
 }
 
 // outcome judges the answer to a write. The sentence is part of the proof: it is

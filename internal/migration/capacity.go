@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,11 +64,12 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 	if err := book.save(ctx, v); err != nil {
 		return Progress{}, err
 	}
+	e.tellQuarantined(v, book)
 	if err := each(e.Workers, steps, func(s step) error { return v.rescale(ctx, s) }); err != nil {
 		return Progress{}, err
 	}
 	if behind > 0 {
-		return lagging(loads, behind), nil
+		return e.lagging(v, loads, behind), nil
 	}
 	if left.absent > 0 && v.m.Spec.Direction == v1.Forward {
 		return Again(v1.TargetNotReady, "%d workloads that move are not in the target yet", left.absent), nil
@@ -218,18 +220,31 @@ func (s *site) autoscaler(w plan.Workload) *autoscalingv2.HorizontalPodAutoscale
 	return s.autoscalers[client.ObjectKey{Namespace: w.Namespace, Name: w.Autoscaler}]
 }
 
+// sourceSlow is until when pods of the source may take to be ready while those of the
+// target are.
+const sourceSlow = "source-ready"
+
 // lagging says which workload is behind, and why.
-func lagging(loads []load, behind int) Progress {
-	for _, l := range loads {
-		if _, level := plan.NextScale(l.balance); level {
-			continue
-		}
-		b := l.balance
-		p := Again(v1.CapacityMoving, "%d of %d workloads are on their way; %s: source %d of %d ready, target %d of %d ready",
-			behind, len(loads), l.workload.ID(), b.Source.Ready, b.Source.Spec, b.Target.Ready, b.Target.Spec)
-		return p
+func (e *Engine) lagging(v *visit, loads []load, behind int) Progress {
+	first := slices.IndexFunc(loads, func(l load) bool { _, level := plan.NextScale(l.balance); return !level })
+	if first < 0 {
+		return Again(v1.CapacityMoving, "%d of %d workloads are on their way", behind, len(loads))
 	}
-	return Again(v1.CapacityMoving, "%d of %d workloads are on their way", behind, len(loads))
+	source, target := loads[first].balance.Source, loads[first].balance.Target
+	reason := v1.CapacityMoving
+	switch {
+	case source.Ready < source.Spec && target.Ready >= target.Spec:
+		if _, over := e.waited(v, sourceSlow, time.Duration(v.m.Spec.Shift.ReadyMinutes)*time.Minute); over {
+			reason = v1.SourceNotReady
+		}
+	case source.Ready >= source.Spec && target.Ready >= target.Spec && source.Settled+target.Settled < source.Ready+target.Ready:
+		reason = v1.Settling
+	}
+	if source.Ready >= source.Spec {
+		v.dropMoment(sourceSlow)
+	}
+	return Again(reason, "%d of %d workloads are on their way; %s: source %d of %d ready, target %d of %d ready",
+		behind, len(loads), loads[first].workload.ID(), source.Ready, source.Spec, target.Ready, target.Spec)
 }
 
 func percentOf(loads []load) int32 {

@@ -27,7 +27,11 @@ func (e *Engine) preflight(ctx context.Context, v *visit) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	gates := plan.Waive(plan.PreflightGates(facts), v.m.Spec.Waivers, e.Clock.Now())
+	missing, err := e.missingPermissions(ctx, v)
+	if err != nil {
+		return Progress{}, err
+	}
+	gates := plan.Waive(append(plan.PreflightGates(facts), plan.PermissionGates(missing)...), v.m.Spec.Waivers, e.Clock.Now())
 	if p := Through(gates); p != nil {
 		return *p, nil
 	}

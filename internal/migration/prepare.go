@@ -25,6 +25,9 @@ func (e *Engine) prepare(ctx context.Context, v *visit) (Progress, error) {
 	}
 	p, err := e.carry(ctx, v, warm(v.m.Spec.Shift))
 	if err != nil || p.outcome != done {
+		if p.Reason == v1.CapacityMoving {
+			p.Reason = v1.WarmingUp
+		}
 		p.Gates = gates
 		return p, err
 	}

@@ -54,7 +54,8 @@ type Engine struct {
 	// User is the user name of the engine in both clusters, which a freeze exempts.
 	User string
 
-	settling settling
+	settling  settling
+	permitted permitted
 }
 
 // Reconcile makes one pass over a migration: look, decide and act, record.
@@ -168,6 +169,9 @@ func (e *Engine) arrived(ctx context.Context, v *visit) (Progress, error) {
 	}
 	p := Done()
 	p.After = patience
+	if v.m.Spec.Direction == v1.Forward && !retired(v.m) {
+		p.Reason, p.Message = v1.Soaking, "everything has moved; the source stands by until `crossfade retire`"
+	}
 	return p, nil
 }
 

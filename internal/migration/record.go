@@ -138,6 +138,10 @@ func (v *visit) noted(name string) (time.Time, bool) {
 
 // setMoment notes a moment, in the place of the one of that name.
 func (v *visit) setMoment(name string, until time.Time) {
-	v.m.Status.Waits = slices.DeleteFunc(v.m.Status.Waits, func(w v1.Moment) bool { return w.Name == name })
+	v.dropMoment(name)
 	v.moment(name, until)
+}
+
+func (v *visit) dropMoment(name string) {
+	v.m.Status.Waits = slices.DeleteFunc(v.m.Status.Waits, func(w v1.Moment) bool { return w.Name == name })
 }

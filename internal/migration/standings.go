@@ -81,6 +81,16 @@ func (b *standings) settle(l load) bool {
 	return true
 }
 
+// tellQuarantined tells of workloads that were left behind in this pass.
+func (e *Engine) tellQuarantined(v *visit, book *standings) {
+	for _, id := range slices.Sorted(maps.Keys(book.replicas)) {
+		if book.replicas[id].QuarantinedIn != "" && book.saved[0][id].QuarantinedIn == "" {
+			e.Tell(v.m, v1.Quarantined, fmt.Sprintf("%s did not come up in %s within %d minutes: it goes back to %s",
+				id, v.target.name, v.m.Spec.Shift.ReadyMinutes, v.source.name))
+		}
+	}
+}
+
 // pardon ends every quarantine: a stage that was undone tries all apps anew.
 func (e *Engine) pardon(ctx context.Context, v *visit) error {
 	book, err := e.openStandings(ctx, v)

@@ -12,7 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/freeze"
+	"crossfade.dev/internal/plan"
 )
 
 // trials is how often a freeze is tried, each time on a connection of its own.
@@ -48,7 +50,11 @@ func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, e
 	if proof := freeze.Prove(ctx, s.api, notice, trial); !proof.Refused() {
 		return Again(v1.FreezeNotProved, "%s: %s", s.name, proof.Odd(freeze.Refused)), nil
 	}
-	return Again(v1.Busy, "%s is closed to teams", s.name), e.recordFrozen(ctx, record)
+	now, err := freeze.Now(ctx, s.api, trial.Namespaces[0])
+	if err != nil {
+		return Hold(v1.FreezeNotProved, "%s refuses the engine itself (controller --user %s): %v", s.name, e.User, err), nil
+	}
+	return Again(v1.Busy, "%s is closed to teams", s.name), e.recordFrozen(ctx, record, now)
 }
 
 // renew gives a freeze that stands what the migration's spec says now, and tells
@@ -75,7 +81,37 @@ func (e *Engine) sit(ctx context.Context, v *visit, side v1.Side) (Progress, err
 	if v.overdue(record, e.Clock.Now()) {
 		return e.expire(ctx, v, side)
 	}
-	return e.close(ctx, v, side)
+	p, err := e.close(ctx, v, side)
+	if err != nil || p.outcome != done || v.m.Spec.Direction == v1.Back || record == nil || record.Status.ProvedAt == nil {
+		return p, err
+	}
+	gates := plan.WriteGates(v.on(side).writtenSince(record.Status.ProvedAt.Time), v.on(side).name)
+	if p := Through(plan.Waive(gates, v.m.Spec.Waivers, e.Clock.Now())); p != nil {
+		return *p, nil
+	}
+	return Done(), nil
+}
+
+// writtenSince says, for people, what somebody else than the engine and Kubernetes has
+// written since, as the objects themselves tell (managedFields): of Deployments and
+// autoscalers, whose are kept. Times are whole seconds of the API server's clock.
+func (s *site) writtenSince(at time.Time) (seen []string) {
+	look := func(kind string, o client.Object) {
+		for _, f := range o.GetManagedFields() {
+			theirs := f.Subresource == "" && f.Manager != cluster.FieldManager && f.Manager != "kube-controller-manager"
+			if theirs && f.Time != nil && f.Time.After(at.Add(time.Second)) {
+				seen = append(seen, fmt.Sprintf("%s %s/%s, by %s at %s", kind, o.GetNamespace(), o.GetName(), f.Manager, f.Time.UTC().Format(time.TimeOnly)))
+				return
+			}
+		}
+	}
+	for _, d := range values(s.deployments) {
+		look("Deployment", d)
+	}
+	for _, h := range values(s.autoscalers) {
+		look("HorizontalPodAutoscaler", h)
+	}
+	return seen
 }
 
 // sitOn keeps the source closed where the window is Sitting: from Snapshot to the
@@ -236,8 +272,9 @@ func (e *Engine) freezeRecord(ctx context.Context, v *visit, side v1.Side) (*v1.
 	return record, wrap("record freeze "+record.Name, e.Hub.Create(ctx, record))
 }
 
-func (e *Engine) recordFrozen(ctx context.Context, record *v1.Freeze) error {
+func (e *Engine) recordFrozen(ctx context.Context, record *v1.Freeze, at time.Time) error {
 	record = record.DeepCopy()
+	record.Status.ProvedAt = &metav1.Time{Time: at}
 	if record.Status.Since == nil {
 		now := metav1.NewMicroTime(e.Clock.Now())
 		record.Status.Since = &now

@@ -191,3 +191,28 @@ func TestAQuarantineEndsWhenItsStageIsUndone(t *testing.T) {
 		t.Errorf("it is still left behind: %+v, %v", now, err)
 	}
 }
+
+func TestATeamsWritePastAFreezeHoldsTheStage(t *testing.T) {
+	w := newWorld(t, serving("cart", 2), serving("cart", 0))
+	w.until(v1.Finished, closeSource)
+	w.pass(time.Minute) // controllers go on
+	if p := w.until(v1.Finished, closeSource); p.outcome != done {
+		t.Fatalf("%s: %s", p.Reason, p.Message)
+	}
+	w.m.Spec.Freeze.Exempt = []string{"ann"}
+	w.act()
+	w.pass(time.Minute)
+	d := w.visit().source.deployments[client.ObjectKey{Namespace: "shop", Name: "cart"}].DeepCopy()
+	d.Spec.Template.Spec.Containers[0].Image = "cart:2"
+	if err := w.source.As("ann").Update(t.Context(), d, client.FieldOwner("kubectl")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := closeSource(w.Engine, t.Context(), w.visit())
+	if err != nil || p.outcome != held || p.Reason != v1.TeamWriteSeen || !strings.Contains(p.Message, "Deployment shop/cart, by kubectl") {
+		t.Errorf("%s: %s, %v; want it held, with what and who", p.Reason, p.Message, err)
+	}
+	w.m.Spec.Direction = v1.Back
+	if p, err := closeSource(w.Engine, t.Context(), w.visit()); err != nil || p.outcome != done {
+		t.Errorf("it bars the way back: %s: %s, %v", p.Reason, p.Message, err)
+	}
+}

@@ -32,6 +32,10 @@ const (
 	// GateServed about what the source still serves when it is to be let go.
 	GateEntry  = "entry"
 	GateServed = "served"
+	// GateWrites is about writes that got past a freeze.
+	GateWrites = "writes"
+	// GatePermissions is about what the engine's account may do.
+	GatePermissions = "permissions"
 
 	GateObjective = "objective"
 )
