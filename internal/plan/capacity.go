@@ -197,14 +197,15 @@ func (t Told) Outdated(c Count) bool {
 
 // see takes up a count. It is foreign if someone else has set it: it is neither what
 // the side was told, nor what it had before and still has because the write did not
-// arrive. Of one that the team set to the very count of a write under way, only the
-// owner of the field tells whose it is.
-func (t Told) see(c Count) (seen Told, foreign bool) {
+// arrive. Of one that was set to the very count of a write under way, only the owner
+// of the field tells whose it is; to an autoscaler it is the floor that it was told,
+// and nothing else is wanted.
+func (t Told) see(c Count, autoscaled bool) (seen Told, foreign bool) {
 	switch {
 	case c.Value == t.Is && t.Was == t.Is:
 		return t, false
 	case c.Value == t.Is:
-		return c.told(), !c.Ours
+		return c.told(), !c.Ours && !autoscaled
 	case c.Value == t.Was && (c.Ours || c.Generation <= t.Generation+1):
 		return t, false // one more change of the spec can't be both ours and a return
 	}
@@ -224,10 +225,10 @@ func (t Told) Tell(c Count, next int32) Told {
 // speaks for one side only, the other side's part is added.
 func (s Standing) Observe(writer v1.Side, source, target Count, autoscaled bool) Standing {
 	var foreign bool
-	if s.Source, foreign = s.Source.see(source); foreign {
+	if s.Source, foreign = s.Source.see(source, autoscaled); foreign {
 		s.Wanted = wantedBy(writer == v1.Source, autoscaled, source.Value, target.Value, s.Wanted)
 	}
-	if s.Target, foreign = s.Target.see(target); foreign {
+	if s.Target, foreign = s.Target.see(target, autoscaled); foreign {
 		s.Wanted = wantedBy(writer == v1.Target, autoscaled, target.Value, source.Value, s.Wanted)
 	}
 	return s

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -124,9 +125,15 @@ func (w *world) answers(address string) bool {
 	return w.source.Answers(address) || w.target.Answers(address)
 }
 
-// helpless is true of an app whose capacity is its team's own doing.
+// blind is for how long the engine may be kept from a pass before a pod that its team
+// replaces may be gone without its knowing: a little less than pods linger.
+const blind = 6 * time.Second
+
+// helpless is true of an app whose capacity is its team's own doing: one that stops
+// all its pods before it starts any, and one that was replaced pod by pod while the
+// engine was dead or could not reach the clusters.
 func (w *world) helpless(a *app) bool {
-	return a.disturbed && (a.wanted == 1 || a.kind == singleton) // which stops all before it starts any
+	return a.disturbed && (a.wanted == 1 || a.kind == singleton || w.clock.Since(w.saw) > blind)
 }
 
 func (w *world) stand(a *app) string {
@@ -171,7 +178,19 @@ func (w *world) calm(a *app) bool {
 	if s.told(a.key())+t.told(a.key()) > engineplan.Bound(a.wanted, w.plan.maxTotal) {
 		return false
 	}
+	if s.leaving[a.key()]+t.leaving[a.key()] > 0 {
+		return false
+	}
+	for _, side := range w.eyes {
+		if !all(side.addresses(a.key()), w.answers) {
+			return false // the bridge has not heard of the last of them
+		}
+	}
 	return other == nil || image(one) == image(other)
+}
+
+func all(addresses []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(addresses, func(a string) bool { return !is(a) })
 }
 
 func complete(d *appsv1.Deployment) bool {

@@ -134,7 +134,7 @@ func mayLag(op memory.Op) bool {
 func (f *faults) kill(p *process, when string, what any) error {
 	f.w.trace.note(f.w.clock.Now(), "%s dies %s %v", p.identity, when, what)
 	p.cancel()
-	f.revives = f.w.clock.Now().Add(time.Duration(f.chance.IntN(12000)) * time.Millisecond)
+	f.revives = f.w.clock.Now().Add(time.Duration(f.chance.IntN(3000<<f.chance.IntN(3))) * time.Millisecond)
 	return context.Canceled
 }
 

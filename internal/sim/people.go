@@ -116,7 +116,10 @@ func (p *people) address() v1.Side {
 		}
 		return v1.Source
 	}
-	return p.w.m.Status.Writer
+	if p.w.m.Status.Writer == v1.Target {
+		return v1.Target
+	}
+	return v1.Source // also before anything is known
 }
 
 var (
@@ -240,6 +243,9 @@ func (p *people) remove() {
 	i := p.chance.IntN(len(p.extra))
 	key := p.extra[i]
 	name := nameIn("ConfigMap", key.Namespace, key.Name)
+	if p.w.teams[name] != (p.address() == v1.Target) {
+		return // the engine did not make the one on the other side, and leaves it to a person to delete it there too
+	}
 	p.w.removed[name] = true // before it is gone: the mirror may follow at once
 	api := outside(p.w.cluster(p.address()), "team-"+key.Namespace)
 	if err := api.Delete(p.w.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}); err != nil {

@@ -55,13 +55,13 @@ func newPlan(w *world) *plan {
 		p.legs = []leg{forward}
 		return p
 	}
-	for range 1 + chance.IntN(3) {
+	for range 1 + chance.IntN(5)/4 {
 		turned := forward
 		turned.turnAt = v1.Stages[chance.IntN(len(v1.Stages))]
 		turned.turnAfter = []int{0, 1, 3, 10, 30, 100, 1000}[chance.IntN(7)]
 		p.legs = append(p.legs, turned, p.back(chance, turned))
 	}
-	if chance.IntN(3) == 0 {
+	if chance.IntN(6) == 0 {
 		p.legs = append(p.legs, forward)
 	}
 	return p
@@ -247,7 +247,12 @@ func (w *world) withoutTeams(objects map[string]*unstructured.Unstructured) map[
 	for name := range w.teams {
 		if obj := objects[name]; obj != nil {
 			delete(out, name)
-			delete(out, nameIn("Namespace", "", obj.GetNamespace()))
+			for _, furnished := range []string{
+				nameIn("Namespace", "", obj.GetNamespace()),
+				nameIn("ConfigMap", obj.GetNamespace(), "kube-root-ca.crt"), nameIn("ServiceAccount", obj.GetNamespace(), "default"),
+			} {
+				delete(out, furnished)
+			}
 		}
 	}
 	return out

@@ -122,15 +122,18 @@ func (w *world) pass(ctx context.Context) time.Duration {
 		w.bury(p)
 		return 100 * time.Millisecond
 	}
+	if r := w.m.Status.Reason; err == nil && r != v1.ClusterUnreachable && r != v1.Stalled && r != v1.FenceLost {
+		w.saw = w.clock.Now()
+	}
 	if err != nil {
-		return time.Duration(100+w.pace.IntN(900)) * time.Millisecond
+		return time.Duration(100+w.pace.IntN(4000)) * time.Millisecond
 	}
 	return w.lazily(result.RequeueAfter)
 }
 
 // lazily stretches a wait: an engine may be later than it asked to be.
 func (w *world) lazily(wait time.Duration) time.Duration {
-	factor := []int{1, 1, 1, 2, 3}[w.pace.IntN(5)]
+	factor := []int{1, 2, 4, 6, 10}[w.pace.IntN(5)]
 	if w.big() {
 		factor = 4
 	}

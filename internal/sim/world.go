@@ -58,12 +58,14 @@ type world struct {
 	// checkedAll is the pass after which every app was checked, asked the version of
 	// the migration at which both sides were asked whether they take changes.
 	checkedAll int
-	asked      string
-	m          *v1.Migration // as the hub holds it; not to be changed
-	stirred    bool
-	changed    bool // in a cluster, since the last check
-	ctx        context.Context
-	broken     *Broken
+	// saw is when an engine last ended a pass without trouble.
+	saw     time.Time
+	asked   string
+	m       *v1.Migration // as the hub holds it; not to be changed
+	stirred bool
+	changed bool // in a cluster, since the last check
+	ctx     context.Context
+	broken  *Broken
 }
 
 func newWorld(ctx context.Context, o Options) (*world, error) {
@@ -107,13 +109,21 @@ func (w *world) makeClusters() {
 		*at = memory.New(memory.Options{
 			Name: name, Number: i + 1, Seed: w.o.Seed, Clock: w.clock, User: engineUser,
 			Groups:  []string{"system:serviceaccounts", "system:serviceaccounts:" + hubNamespace, "system:authenticated"},
-			Observe: w.observe, Start: w.startDelay,
+			Observe: w.observe, Start: w.startDelay, WatchBuffer: w.watchBuffer(),
 		})
 	}
 	for _, c := range w.clusters() {
 		c.SetFaults(w.faults.decide)
 	}
 	w.bucket.SetFaults(w.faults.blob)
+}
+
+// watchBuffer is small in a small world: now and then a watch is cut off.
+func (w *world) watchBuffer() int {
+	if w.o.Apps > 200 {
+		return 1 << 13
+	}
+	return 1 << 8
 }
 
 func (w *world) clusters() []*memory.Cluster { return []*memory.Cluster{w.source, w.target, w.hub} }
@@ -212,7 +222,7 @@ func (w *world) reaction() time.Duration {
 	if w.big() {
 		return 3 * time.Second
 	}
-	return time.Duration(50+w.pace.IntN(1500)) * time.Millisecond
+	return time.Duration(50+w.pace.IntN(4000)) * time.Millisecond
 }
 
 // breaks notes that a promise is broken; the first counts.
