@@ -49,12 +49,7 @@ func (w *world) touched() []*app {
 			}
 		}
 		clear(s.dirty)
-		if now := w.clock.Now(); s.checked.Equal(now) {
-			continue
-		} else {
-			s.checked = now
-		}
-		for key := range s.leaving { // a pod that was told to stop ceases to answer without a word
+		for _, key := range s.fell(w.clock.Now()) {
 			if a := w.byName[key.Name]; a != nil {
 				at[a.index] = true
 			}

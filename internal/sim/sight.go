@@ -37,8 +37,9 @@ type sight struct {
 	// is true if what admission refuses changed.
 	dirty map[client.ObjectKey]bool
 	ruled bool
-	// checked is when those with leaving pods were last checked.
-	checked time.Time
+	// falls are when pods that were told to stop cease to answer, in order: nothing
+	// tells of it.
+	falls []fall
 }
 
 func newSight() *sight {
@@ -83,6 +84,9 @@ func (s *sight) see(c memory.Change) {
 		if s.leaving[key] += leaves(is) - leaves(was); s.leaving[key] == 0 {
 			delete(s.leaving, key)
 		}
+		if leaves(is) > leaves(was) {
+			s.falls = append(s.falls, fall{is.DeletionTimestamp.Add(lingers - time.Duration(*is.DeletionGracePeriodSeconds)*time.Second), key})
+		}
 	case *batchv1.CronJob:
 		keep(s.awake, key, true, c.New != nil && !ptr.Deref(obj.Spec.Suspend, false))
 	case *admissionv1.ValidatingAdmissionPolicy, *admissionv1.ValidatingAdmissionPolicyBinding:
@@ -119,6 +123,24 @@ func exists(pod *corev1.Pod) int32 {
 		return 0
 	}
 	return 1
+}
+
+// A fall is when a pod of an app ceases to answer.
+type fall struct {
+	at  time.Time
+	app client.ObjectKey
+}
+
+// lingers is how long pods go on answering after they were told to stop.
+const lingers = 10 * time.Second
+
+// fell takes the falls that have come.
+func (s *sight) fell(now time.Time) (apps []client.ObjectKey) {
+	for len(s.falls) > 0 && !now.Before(s.falls[0].at) {
+		apps = append(apps, s.falls[0].app)
+		s.falls = s.falls[1:]
+	}
+	return apps
 }
 
 func leaves(pod *corev1.Pod) int32 {

@@ -32,8 +32,12 @@ type write struct {
 }
 
 func (s *speaker) write(manager, subresource string, dryRun []string) write {
+	program := "kubectl" // API servers call a manager that has no name by its program
+	if s.user == s.c.options.User {
+		program = cluster.FieldManager
+	}
 	return write{
-		user: s.user, groups: s.groups, manager: cmp.Or(manager, cluster.FieldManager),
+		user: s.user, groups: s.groups, manager: cmp.Or(manager, program),
 		subresource: subresource, dryRun: len(dryRun) > 0,
 	}
 }
