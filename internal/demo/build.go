@@ -42,7 +42,7 @@ func (s *show) build(ctx context.Context) error {
 		if err := s.startControlPlanes(ctx, sourceNumber, targetNumber); err != nil {
 			return err
 		}
-		if err := s.startNodes(); err != nil {
+		if err := s.startNodes(ctx); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (s *show) startHub(ctx context.Context) error {
 	if s.world.hub, err = openOwn(s.Dir, clusterNames[hubNumber]); err != nil {
 		return err
 	}
-	if err := s.openProxies(); err != nil {
+	if err := s.openProxies(ctx); err != nil {
 		return err
 	}
 	return s.world.installHub(ctx, s.proxies)
@@ -129,7 +129,7 @@ func (s *show) startControlPlanes(ctx context.Context, numbers ...int) error {
 }
 
 // startNodes starts a node and an ingress controller for source and target.
-func (s *show) startNodes() error {
+func (s *show) startNodes(ctx context.Context) error {
 	images := filepath.Join(s.Dir, "images.yaml")
 	if err := os.WriteFile(images, estate.ImageTable(filepath.Join(s.Binaries, "estate")), 0o644); err != nil {
 		return fmt.Errorf("write the table of images: %w", err)
@@ -139,10 +139,10 @@ func (s *show) startNodes() error {
 		name, cluster := clusterNames[number], strconv.Itoa(number)
 		server := fmt.Sprintf("https://127.%d.0.1:6443", number)
 		kubelet, controller := filepath.Join(s.Dir, "node-"+name+".kubeconfig"), filepath.Join(s.Dir, "ingress-"+name+".kubeconfig")
-		if err := mint(s.Binaries, s.Dir, "system:node:"+name+"-node-1", server, kubelet, "system:nodes"); err != nil {
+		if err := mint(ctx, s.Binaries, s.Dir, "system:node:"+name+"-node-1", server, kubelet, "system:nodes"); err != nil {
 			return err
 		}
-		if err := mint(s.Binaries, s.Dir, "system:serviceaccount:kube-system:ingress", server, controller, "system:serviceaccounts:kube-system"); err != nil {
+		if err := mint(ctx, s.Binaries, s.Dir, "system:serviceaccount:kube-system:ingress", server, controller, "system:serviceaccounts:kube-system"); err != nil {
 			return err
 		}
 		if _, err := s.sandbox("node-"+name, "node", "--cluster", cluster, "--kubeconfig", kubelet,
@@ -208,7 +208,7 @@ func (s *show) startReferee(ctx context.Context) error {
 
 // startController starts the engine, and starts it again whenever it ends.
 func (s *show) startController(ctx context.Context) error {
-	hub, err := s.world.engineKubeconfig(hubNumber, s.proxies["hub"])
+	hub, err := s.world.engineKubeconfig(ctx, hubNumber, s.proxies["hub"])
 	if err != nil {
 		return err
 	}
@@ -250,17 +250,17 @@ func (s *show) supervise(ctx context.Context, p *process) {
 // openProxies puts a proxy between the controller and each cluster if chaos wants
 // to strike there, or if the cluster is given and knows the engine only by somebody
 // who acts in its name.
-func (s *show) openProxies() error {
+func (s *show) openProxies(ctx context.Context) error {
 	s.proxies = map[string]*proxy{}
 	for number, name := range clusterNames {
 		if number == rehearsalNumber || s.Chaos == 0 && s.world.given(number) == nil {
 			continue
 		}
-		config, err := s.world.engineConfig(number)
+		config, err := s.world.engineConfig(ctx, number)
 		if err != nil {
 			return err
 		}
-		if s.proxies[name], err = newProxy(config, fmt.Sprintf("127.%d.0.7:8001", number)); err != nil {
+		if s.proxies[name], err = newProxy(ctx, config, fmt.Sprintf("127.%d.0.7:8001", number)); err != nil {
 			return err
 		}
 	}
@@ -269,13 +269,13 @@ func (s *show) openProxies() error {
 
 // mint writes a kubeconfig for a user, signed by the sandbox's authority. Everybody
 // in the sandbox may do everything, beside what the groups tell of them.
-func mint(binaries, dir, user, server, out string, groups ...string) error {
+func mint(ctx context.Context, binaries, dir, user, server, out string, groups ...string) error {
 	args := []string{"control", "kubeconfig", "--ca", filepath.Join(dir, "ca"), "--user", user, "--group", "system:masters",
 		"--server", server, "--out", out}
 	for _, g := range groups {
 		args = append(args, "--group", g)
 	}
-	if text, err := exec.Command(filepath.Join(binaries, "sandbox"), args...).CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(ctx, filepath.Join(binaries, "sandbox"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mint a kubeconfig for %s: %w: %s", user, err, text)
 	}
 	return nil

@@ -199,22 +199,20 @@ func stageTimes(m *v1.Migration) []StageTime {
 
 func (s *show) awaitReferee(ctx context.Context) error {
 	return eventually(ctx, starting, func() error {
-		_, err := s.askReferee(ctx, http.MethodGet, "/report")
-		return err
+		return s.askReferee(ctx, http.MethodGet, "/report")
 	})
 }
 
 // mark tells the referee that another period begins.
 func (s *show) mark(ctx context.Context, period string) error {
-	_, err := s.askReferee(ctx, http.MethodPost, "/mark?name="+period)
-	return err
+	return s.askReferee(ctx, http.MethodPost, "/mark?name="+period)
 }
 
 // stopReferee lets it finish, read its writes back, and report.
 func (s *show) stopReferee(ctx context.Context) (referee.Report, error) {
 	var report referee.Report
 	s.referee.finishing()
-	if _, err := s.askReferee(ctx, http.MethodPost, "/stop"); err != nil {
+	if err := s.askReferee(ctx, http.MethodPost, "/stop"); err != nil {
 		return report, err
 	}
 	select {
@@ -229,18 +227,19 @@ func (s *show) stopReferee(ctx context.Context) (referee.Report, error) {
 	return report, json.Unmarshal(data, &report)
 }
 
-func (s *show) askReferee(ctx context.Context, method, path string) ([]byte, error) {
+func (s *show) askReferee(ctx context.Context, method, path string) error {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+refereeAddress+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the referee: %w", err)
+		return fmt.Errorf("ask the referee: %w", err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode >= 300 {
-		return nil, fmt.Errorf("ask the referee %s %s: %s", method, path, answer.Status)
+		return fmt.Errorf("ask the referee %s %s: %s", method, path, answer.Status)
 	}
-	return io.ReadAll(answer.Body)
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
 }

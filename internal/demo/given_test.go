@@ -50,7 +50,7 @@ func TestOnlyASandboxHasTheImagesOfTheBuiltInEstate(t *testing.T) {
 }
 
 func TestPodsThatCannotBeReachedAreSaid(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

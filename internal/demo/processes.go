@@ -19,15 +19,17 @@ import (
 // lives as long as the demo, because the kernel ends a child whose parent thread
 // ends (PR_SET_PDEATHSIG): however the demo ends, none of them is left.
 type children struct {
-	start chan func()
-	mu    sync.Mutex
-	all   []*process
+	// lasting never ends: processes do when they are killed.
+	lasting context.Context
+	start   chan func()
+	mu      sync.Mutex
+	all     []*process
 	// crashes tell of each process that ended by itself.
 	crashes []string
 }
 
 func newChildren(ctx context.Context) *children {
-	c := &children{start: make(chan func())}
+	c := &children{lasting: context.WithoutCancel(ctx), start: make(chan func())}
 	go func() {
 		runtime.LockOSThread()
 		for {
@@ -73,7 +75,7 @@ func (p *process) begin() error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
-	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd := exec.CommandContext(p.c.lasting, p.args[0], p.args[1:]...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,7 +27,7 @@ type proxy struct {
 	strike func() (pass bool, then func())
 }
 
-func newProxy(config *rest.Config, listen string) (*proxy, error) {
+func newProxy(ctx context.Context, config *rest.Config, listen string) (*proxy, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func newProxy(config *rest.Config, listen string) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect the proxy to %s: %w", config.Host, err)
 	}
-	listener, err := net.Listen("tcp", listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return nil, fmt.Errorf("open the proxy: %w", err)
 	}

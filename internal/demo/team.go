@@ -54,7 +54,7 @@ const (
 )
 
 func startTeam(ctx context.Context, w *world) (*team, error) {
-	config, err := w.teamConfig()
+	config, err := w.teamConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +73,16 @@ func startTeam(ctx context.Context, w *world) (*team, error) {
 
 // teamConfig is how a team reaches the cluster that the name of the API leads to. In
 // given clusters a proxy of each stands for the sign-on that teams have in both.
-func (w *world) teamConfig() (*rest.Config, error) {
+func (w *world) teamConfig(ctx context.Context) (*rest.Config, error) {
 	if w.source.given == nil {
 		file := filepath.Join(w.dir, "team.kubeconfig")
-		if err := mint(w.binaries, w.dir, teamUser, "https://"+apiName+":6443", file); err != nil {
+		if err := mint(ctx, w.binaries, w.dir, teamUser, "https://"+apiName+":6443", file); err != nil {
 			return nil, err
 		}
 		return clientcmd.BuildConfigFromFlags("", file)
 	}
 	for number, g := range map[int]*Given{sourceNumber: w.source.given, targetNumber: w.target.given} {
-		if _, err := newProxy(g.as(teamUser), fmt.Sprintf("127.%d.0.9:6443", number)); err != nil {
+		if _, err := newProxy(ctx, g.as(teamUser), fmt.Sprintf("127.%d.0.9:6443", number)); err != nil {
 			return nil, err
 		}
 	}

@@ -184,7 +184,7 @@ func (w *world) installHub(ctx context.Context, proxies map[string]*proxy) error
 		if number == hubNumber {
 			continue
 		}
-		file, err := w.engineKubeconfig(number, proxies[name])
+		file, err := w.engineKubeconfig(ctx, number, proxies[name])
 		if err != nil {
 			return err
 		}
@@ -216,10 +216,10 @@ func (w *world) podRanges(number int) []string {
 
 // engineKubeconfig writes how the engine reaches a cluster: in its own name, or
 // through a proxy that asks in its name.
-func (w *world) engineKubeconfig(number int, through *proxy) (string, error) {
+func (w *world) engineKubeconfig(ctx context.Context, number int, through *proxy) (string, error) {
 	file := filepath.Join(w.dir, "engine-"+clusterNames[number]+".kubeconfig")
 	if through == nil {
-		return file, mint(w.binaries, w.dir, engineUser, fmt.Sprintf("https://127.%d.0.1:6443", number), file)
+		return file, mint(ctx, w.binaries, w.dir, engineUser, fmt.Sprintf("https://127.%d.0.1:6443", number), file)
 	}
 	c := api.NewConfig()
 	c.Clusters["proxy"] = &api.Cluster{Server: through.url}
@@ -229,11 +229,11 @@ func (w *world) engineKubeconfig(number int, through *proxy) (string, error) {
 }
 
 // engineConfig is how the engine reaches a cluster in its own name.
-func (w *world) engineConfig(number int) (*rest.Config, error) {
+func (w *world) engineConfig(ctx context.Context, number int) (*rest.Config, error) {
 	if g := w.given(number); g != nil {
 		return g.as(engineUser), nil
 	}
-	file, err := w.engineKubeconfig(number, nil)
+	file, err := w.engineKubeconfig(ctx, number, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +281,7 @@ func (w *world) awaitEstate(ctx context.Context) error {
 		}
 		for _, d := range deployments {
 			if d.Status.ReadyReplicas < ptr.Deref(d.Spec.Replicas, 1) {
-				return fmt.Errorf("Deployment %s/%s has %d of %d replicas ready", d.Namespace, d.Name, d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1))
+				return fmt.Errorf("the Deployment %s/%s has %d of %d replicas ready", d.Namespace, d.Name, d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1))
 			}
 		}
 		if _, err := w.records(ctx); err != nil {
