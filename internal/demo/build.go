@@ -234,7 +234,7 @@ func (s *show) supervise(ctx context.Context, p *process) {
 		case <-p.exit():
 		}
 		if crashes := s.children.crashed(); len(crashes) > said {
-			s.say("! %s", crashes[len(crashes)-1])
+			s.say("! %s", crashes[len(crashes)-1].text)
 			said = len(crashes)
 		}
 		if s.retired.Load() || pause(ctx, 200*time.Millisecond) != nil {

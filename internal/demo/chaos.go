@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,11 +22,34 @@ type chaos struct {
 
 	mu sync.Mutex
 	// left are killings of the controller that were not dealt yet.
-	left, next, seen int
+	left int
+	// aim is the next killing inside a write.
+	aim aim
 	// planes are control planes still to be killed; cut is true once the source was
 	// cut off for its time.
 	planes []string
 	cut    bool
+}
+
+// An aim is a killing inside a write: the first write to a cluster after a moment,
+// or to any cluster if that one is not written to for a while. Renewals of leases,
+// which come all the time, are let through.
+type aim struct {
+	cluster      string
+	from, anyway time.Time
+}
+
+// takeAim aims at one of the clusters, some seconds from now.
+func (c *chaos) takeAim(now time.Time) {
+	from := now.Add(3*time.Second + time.Duration(c.random.IntN(16000))*time.Millisecond)
+	c.aim = aim{[]string{"source", "target", "hub"}[c.random.IntN(3)], from, from.Add(5 * time.Second)}
+}
+
+func (a aim) meets(cluster string, r *http.Request, now time.Time) bool {
+	if strings.Contains(r.URL.Path, "/leases/") {
+		return false
+	}
+	return cluster == a.cluster && now.After(a.from) || now.After(a.anyway)
 }
 
 // startChaos begins with the faults that the options ask for, which may be none.
@@ -36,9 +61,9 @@ func (s *show) startChaos(ctx context.Context) *chaos {
 		return c
 	}
 	c.left, c.planes = killings, []string{"hub", "source", "target"}
-	c.next = 1 + c.random.IntN(10)
+	c.takeAim(time.Now())
 	for _, name := range []string{"source", "target", "hub"} {
-		s.proxies[name].onWrite(func() (bool, func()) { return c.strike(name) })
+		s.proxies[name].onWrite(func(r *http.Request) (bool, func()) { return c.strike(name, r) })
 	}
 	go c.run(ctx)
 	return c
@@ -55,14 +80,15 @@ func (c *chaos) stop() {
 
 // strike kills the controller inside one of its writes, before the write arrives
 // or after it has but before the reply does.
-func (c *chaos) strike(cluster string) (pass bool, then func()) {
+func (c *chaos) strike(cluster string, r *http.Request) (pass bool, then func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.seen++; c.left <= killings/4 || c.seen < c.next {
+	now := time.Now()
+	if c.left <= killings/4 || !c.aim.meets(cluster, r, now) {
 		return true, nil
 	}
 	c.left--
-	c.seen, c.next = 0, 5+c.random.IntN(60)
+	c.takeAim(now)
 	if c.random.IntN(2) == 0 {
 		c.note("the controller was killed before a write to the %s arrived", cluster)
 		c.s.controller.kill()
@@ -83,6 +109,9 @@ func (c *chaos) run(ctx context.Context) {
 		name := c.planes[0]
 		c.note("the control plane of the %s was killed, and started again", name)
 		p := c.s.controls[name]
+		if name == clusterNames[hubNumber] {
+			c.s.noteHubDown()
+		}
 		p.kill()
 		if err := p.begin(); err != nil {
 			c.note("the control plane of the %s does not start again: %v", name, err)

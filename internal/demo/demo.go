@@ -166,6 +166,8 @@ type show struct {
 
 	mu     sync.Mutex
 	faults []string
+	// hubDown is when chaos killed the hub.
+	hubDown time.Time
 }
 
 // run is the plot, from the first process to the report.
@@ -274,6 +276,32 @@ func (s *show) noteFault(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, text)
+}
+
+// noteHubDown notes that the hub is down from now on.
+func (s *show) noteHubDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hubDown = time.Now()
+}
+
+// leading is how long after the hub went down a controller may end because of it: it
+// gives up its lead by then, because somebody else may take it.
+const leading = 20 * time.Second
+
+// crashes lists the ends of processes that nobody meant. A controller that cannot
+// renew its lead has to end: that is none while chaos keeps the hub from it.
+func (s *show) crashes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, c := range s.children.crashed() {
+		if since := c.at.Sub(s.hubDown); c.lostLead && since > 0 && since < leading {
+			continue
+		}
+		out = append(out, c.text)
+	}
+	return out
 }
 
 func (s *show) lookAround() {

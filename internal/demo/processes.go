@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,16 @@ type children struct {
 	mu      sync.Mutex
 	all     []*process
 	// crashes tell of each process that ended by itself.
-	crashes []string
+	crashes []crash
+}
+
+// A crash is the end of a process that nobody meant.
+type crash struct {
+	at   time.Time
+	text string
+	// lostLead is true of a controller that ended because it could not renew its lead
+	// in the hub, as it should.
+	lostLead bool
 }
 
 func newChildren(ctx context.Context) *children {
@@ -58,6 +68,8 @@ type process struct {
 	ready chan string
 	// ending is true if the process is meant to end.
 	ending bool
+	// born is where in the log its present life begins.
+	born int64
 }
 
 // run starts a program with its output in DIR/name.log.
@@ -75,6 +87,10 @@ func (p *process) begin() error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
+	born, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("read the log of %s: %w", p.name, err)
+	}
 	cmd := exec.CommandContext(p.c.lasting, p.args[0], p.args[1:]...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
@@ -90,6 +106,7 @@ func (p *process) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cmd, p.gone, p.ready, p.ending = cmd, make(chan struct{}), make(chan string, 1), false
+	p.born = born
 	go func(gone chan struct{}, ready chan string) {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
@@ -115,25 +132,36 @@ func (p *process) ended(state *os.ProcessState) {
 	if meant {
 		return
 	}
+	now, words := time.Now(), p.words()
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
-	p.c.crashes = append(p.c.crashes, fmt.Sprintf("%s ended by itself at %s: %s (%s)", p.name, time.Now().Format("15:04:05.000"), state, lastLine(p.log)))
+	p.c.crashes = append(p.c.crashes, crash{
+		at: now, lostLead: strings.Contains(words, "leader election lost"),
+		text: fmt.Sprintf("%s ended by itself at %s: %s (%s)", p.name, now.Format("15:04:05.000"), state, lastLine(words)),
+	})
 }
 
 // crashed lists the processes that ended by themselves.
-func (c *children) crashed() []string {
+func (c *children) crashed() []crash {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.crashes)
 }
 
-// lastLine is the last line of a log, cut short.
-func lastLine(file string) string {
-	text, err := os.ReadFile(file)
+// words are what the process logged in its present life.
+func (p *process) words() string {
+	text, err := os.ReadFile(p.log)
 	if err != nil {
-		return "no log"
+		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return string(text[min(p.born, int64(len(text))):])
+}
+
+// lastLine is the last line of a text, cut short.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	last := lines[len(lines)-1]
 	return last[:min(len(last), 300)]
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAProcessThatEndsByItselfIsACrash(t *testing.T) {
@@ -16,8 +17,8 @@ func TestAProcessThatEndsByItselfIsACrash(t *testing.T) {
 	}
 	<-crashing.exit()
 	crashes := c.crashed()
-	if len(crashes) != 1 || !strings.HasPrefix(crashes[0], "controller ended by itself at ") || !strings.HasSuffix(crashes[0], ": exit status 3 (out of luck)") {
-		t.Errorf("crashes = %q, want one with its status and last words", crashes)
+	if len(crashes) != 1 || !strings.HasPrefix(crashes[0].text, "controller ended by itself at ") || !strings.HasSuffix(crashes[0].text, ": exit status 3 (out of luck)") {
+		t.Errorf("crashes = %+v, want one with its status and last words", crashes)
 	}
 }
 
@@ -44,6 +45,20 @@ func TestAProcessThatIsKilledOrFinishedIsNoCrash(t *testing.T) {
 	<-finishing.exit()
 	c.end()
 	if crashes := c.crashed(); len(crashes) != 0 {
-		t.Errorf("crashes = %q, want none", crashes)
+		t.Errorf("crashes = %+v, want none", crashes)
+	}
+}
+
+func TestALeadLostWhileTheHubIsDownIsNoCrash(t *testing.T) {
+	c := newChildren(t.Context())
+	now := time.Now()
+	c.crashes = []crash{{at: now, text: "controller ended", lostLead: true}, {at: now, text: "controller panicked"}}
+	s := &show{children: c, hubDown: now.Add(-leading / 2)}
+	if got := s.crashes(); len(got) != 1 || got[0] != "controller panicked" {
+		t.Errorf("crashes = %q, want the panic alone", got)
+	}
+	s.hubDown = now.Add(-2 * leading)
+	if got := s.crashes(); len(got) != 2 {
+		t.Errorf("crashes = %q, want the lost lead as well: the hub was there", got)
 	}
 }

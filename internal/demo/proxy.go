@@ -24,7 +24,7 @@ type proxy struct {
 	cut bool
 	// strike, if set, is called for each write; it says whether the write is to be
 	// passed on, and what is to be done before its reply is.
-	strike func() (pass bool, then func())
+	strike func(*http.Request) (pass bool, then func())
 }
 
 func newProxy(ctx context.Context, config *rest.Config, listen string) (*proxy, error) {
@@ -65,7 +65,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.handler.ServeHTTP(w, r)
 		return
 	}
-	pass, then := strike()
+	pass, then := strike(r)
 	if !pass {
 		panic(http.ErrAbortHandler)
 	}
@@ -84,7 +84,7 @@ func (p *proxy) set(cut bool) {
 	p.cut = cut
 }
 
-func (p *proxy) onWrite(strike func() (bool, func())) {
+func (p *proxy) onWrite(strike func(*http.Request) (bool, func())) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.strike = strike

@@ -120,7 +120,7 @@ func (s *show) report(ctx context.Context, before photo) (Report, error) {
 	if err := s.inspect(ctx, &r, ref, before); err != nil {
 		return r, err
 	}
-	r.Crashes = s.children.crashed()
+	r.Crashes = s.crashes()
 	r.judge(s, ref)
 	return r, nil
 }
