@@ -16,10 +16,11 @@ import (
 	"crossfade.dev/internal/landing/source"
 )
 
-// landingRows measure guardrails, and a plan from nothing.
+// landingRows measure guardrails, core networks, and a plan from nothing.
 func landingRows() []bench.Row {
 	return []bench.Row{
 		{Part: "landing", Name: "landing-guardrails", Measure: func(_ context.Context, s *bench.Sheet) error { return landingbench.Policy(s) }},
+		{Part: "landing", Name: "landing-segments", Measure: func(_ context.Context, s *bench.Sheet) error { return landingbench.Segments(s) }},
 		{Part: "landing", Name: "landing-plan", Measure: measureLandingPlan},
 	}
 }

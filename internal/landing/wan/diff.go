@@ -1,6 +1,7 @@
 package wan
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -41,6 +42,8 @@ type Change struct {
 // count as reaching nothing in the other.
 func Compare(before, after *Network) *Difference {
 	c := &comparison{before: before.matrix(), after: after.matrix(), index: map[hostKey]int{}}
+	c.before.fill()
+	c.after.fill()
 	c.join()
 	d := &Difference{Network: after.Name, Moves: moves(before, after)}
 	c.compare(d)
@@ -131,7 +134,10 @@ type hostKey struct {
 }
 
 // A joined host is the same host in both states; one of them may be nil.
-type joined struct{ before, after *host }
+type joined struct {
+	before, after *host
+	order         int
+}
 
 func (j joined) host() Host {
 	if j.after != nil {
@@ -164,6 +170,10 @@ func (c *comparison) join() {
 			c.hosts = append(c.hosts, joined{before: h})
 		}
 	}
+	slices.SortStableFunc(c.hosts, func(a, b joined) int { return compareHosts(a.host(), b.host()) })
+	for i := range c.hosts {
+		c.hosts[i].order = i
+	}
 	type key struct{ src, dst, src2, dst2, place int }
 	var places places
 	index := map[key]int{}
@@ -187,49 +197,54 @@ func (c *comparison) join() {
 	}
 }
 
-// absent is the outcome of hosts that are not there.
-var absent = Outcome{Verdict: No, Why: "it is not attached"}
+// absent is the journey of hosts that are not there.
+var absent = &journey{why: "it is not attached"}
 
-func (m *matrix) between(from, to *host) Outcome {
+// perhaps is between, for hosts that may not be there.
+func (m *matrix) perhaps(from, to *host) (there, back *journey) {
 	if from == nil || to == nil {
-		return absent
+		return absent, nothing
 	}
-	_, there, back := m.outcome(from, to)
-	o := outcomeOf(there, back)
-	return o
+	return m.between(from, to)
 }
 
 // compare looks at each pair of classes once.
 func (c *comparison) compare(d *Difference) {
 	d.Classes = len(c.classes)
+	own := c.own()
 	ids := map[string]int{}
-	id := func(o Outcome) int {
-		key := o.key()
-		n, ok := ids[key]
+	id := func(key []byte) int {
+		n, ok := ids[string(key)]
 		if !ok {
 			n = len(ids)
-			ids[key] = n
+			ids[string(key)] = n
 		}
 		return n
 	}
+	var keys [2][]byte
 	blocks := rectangles(len(c.classes), len(c.classes), func(i, j int) (block, bool) {
 		from, to := c.classes[i], c.classes[j]
-		pairs := pairsOf(from, to)
+		pairs := len(from)*len(to) - own[[2]int{i, j}]
 		if pairs == 0 {
 			return block{}, false
 		}
 		d.Pairs += pairs
-		before, after := c.before.between(from[0].before, to[0].before), c.after.between(from[0].after, to[0].after)
-		if before.same(after) {
+		there, back := c.before.perhaps(from[0].before, to[0].before)
+		keys[0] = appendKey(keys[0][:0], there, back)
+		there, back = c.after.perhaps(from[0].after, to[0].after)
+		keys[1] = appendKey(keys[1][:0], there, back)
+		if bytes.Equal(keys[0], keys[1]) {
 			return block{}, false
 		}
 		d.Turned += pairs
-		return block{from: c.places[i], to: c.places[j], before: id(before), after: id(after)}, true
+		return block{from: c.places[i], to: c.places[j], before: id(keys[0]), after: id(keys[1])}, true
 	})
 	for _, b := range blocks {
 		from, to := c.gather(b.rows), c.gather(b.columns)
 		x, y := c.example(from, to)
-		change := Change{From: joinedSide(from), To: joinedSide(to), Before: c.before.between(x.before, y.before), After: c.after.between(x.after, y.after)}
+		change := Change{From: joinedSide(from), To: joinedSide(to)}
+		change.Before = outcomeOf(c.before.perhaps(x.before, y.before))
+		change.After = outcomeOf(c.after.perhaps(x.after, y.after))
 		change.wholeFrom = len(change.From.Hosts) == c.sizes[b.from]
 		change.wholeTo = len(change.To.Hosts) == c.sizes[b.to]
 		d.Changes = append(d.Changes, change)
@@ -242,20 +257,27 @@ func (c *comparison) compare(d *Difference) {
 	})
 }
 
-// pairsOf counts the pairs of hosts of different attachments.
-func pairsOf(from, to []joined) int {
-	pairs := len(from) * len(to)
-	own := map[*Attachment]int{}
-	if len(to) < len(from) {
-		from, to = to, from
+// own counts, for pairs of classes, the pairs of hosts of one and the same attachment.
+func (c *comparison) own() map[[2]int]int {
+	hosts := map[string]map[int]int{} // by attachment: hosts in each class
+	for i, class := range c.classes {
+		for _, j := range class {
+			name := j.attachment().Name
+			if hosts[name] == nil {
+				hosts[name] = map[int]int{}
+			}
+			hosts[name][i]++
+		}
 	}
-	for _, j := range from {
-		own[j.attachment()]++
+	out := map[[2]int]int{}
+	for _, in := range hosts {
+		for i, n := range in {
+			for j, m := range in {
+				out[[2]int{i, j}] += n * m
+			}
+		}
 	}
-	for _, j := range to {
-		pairs -= own[j.attachment()]
-	}
-	return pairs
+	return out
 }
 
 // gather returns the hosts of several classes, by attachment and prefix.
@@ -264,7 +286,7 @@ func (c *comparison) gather(classes []int) []joined {
 	for _, i := range classes {
 		out = append(out, c.classes[i]...)
 	}
-	slices.SortStableFunc(out, func(a, b joined) int { return compareHosts(a.host(), b.host()) })
+	slices.SortFunc(out, func(a, b joined) int { return a.order - b.order })
 	return out
 }
 

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // A Verdict says whether one side reaches the other.
@@ -71,11 +74,6 @@ type Outcome struct {
 	Why string `json:"why,omitempty"`
 }
 
-// same reports whether two outcomes differ in nothing but reasons.
-func (o Outcome) same(other Outcome) bool {
-	return o.Verdict == other.Verdict && slices.Equal(o.Through, other.Through) && slices.Equal(o.Back, other.Back)
-}
-
 // A Flow says what holds between every host of one side and every one of the other,
 // except between hosts of one attachment.
 type Flow struct {
@@ -108,6 +106,7 @@ func (n *Network) Reach(from, to string) ([]Flow, error) {
 // classes: hosts that nothing in the policy tells apart are looked at once.
 func (n *Network) Flows() []Flow {
 	m := n.matrix()
+	m.fill()
 	return m.flows(m.hosts, m.hosts)
 }
 
@@ -116,23 +115,26 @@ type host struct {
 	Host
 	entry    *entry
 	src, dst int
+	order    int // among the hosts of its network
 }
 
 // A matrix is every journey between two classes, computed when it is asked for.
 type matrix struct {
 	p            *plane
-	hosts        []*host
+	walker       walker
+	hosts        []*host // by attachment and prefix
 	sources      []*host // one for each class
 	targets      []*host
 	sourceIDs    map[string]int
 	targetIDs    map[string]int
-	journeys     map[[2]int]*journey
-	outcomes     []Outcome // interned
-	outcomeIndex map[string]int
+	journeys     [][]*journey   // by source class and target class
+	outcomeIndex map[string]int // outcomes by key
+	key          []byte
 }
 
 func (n *Network) matrix() *matrix {
-	m := &matrix{p: n.plan(), sourceIDs: map[string]int{}, targetIDs: map[string]int{}, journeys: map[[2]int]*journey{}, outcomeIndex: map[string]int{}}
+	m := &matrix{p: n.plan(), sourceIDs: map[string]int{}, targetIDs: map[string]int{}, outcomeIndex: map[string]int{}}
+	m.walker.p = m.p
 	c := newClassifier(m.p)
 	for _, a := range n.Attachments {
 		if !a.PrefixesKnown {
@@ -141,6 +143,10 @@ func (n *Network) matrix() *matrix {
 		for _, prefix := range a.Prefixes {
 			m.add(c, &host{Host: Host{a, prefix}, entry: m.p.entries[prefix]})
 		}
+	}
+	slices.SortStableFunc(m.hosts, func(a, b *host) int { return compareHosts(a.Host, b.Host) })
+	for i, h := range m.hosts {
+		h.order = i
 	}
 	return m
 }
@@ -169,16 +175,46 @@ func (m *matrix) class(c *classifier, h *host) {
 
 // journey returns what happens to packets of a source class to a target class.
 func (m *matrix) journey(src, dst int) *journey {
-	key := [2]int{src, dst}
-	j := m.journeys[key]
+	for len(m.journeys) <= src {
+		m.journeys = append(m.journeys, nil)
+	}
+	if missing := len(m.targets) - len(m.journeys[src]); missing > 0 {
+		m.journeys[src] = append(m.journeys[src], make([]*journey, missing)...)
+	}
+	j := m.journeys[src][dst]
 	if j == nil {
-		j = m.travel(m.sources[src], m.targets[dst])
-		m.journeys[key] = j
+		j = m.walker.between(m.sources[src], m.targets[dst])
+		m.journeys[src][dst] = j
 	}
 	return j
 }
 
-func (m *matrix) travel(from, to *host) *journey {
+// fill computes every journey, on every processor.
+func (m *matrix) fill() {
+	m.journeys = make([][]*journey, len(m.sources))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(m.sources)) {
+		wait.Go(func() {
+			w := &walker{p: m.p}
+			for {
+				src := int(next.Add(1)) - 1
+				if src >= len(m.sources) {
+					return
+				}
+				row := make([]*journey, len(m.targets))
+				for dst := range row {
+					row[dst] = w.between(m.sources[src], m.targets[dst])
+				}
+				m.journeys[src] = row
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// between follows packets between two hosts.
+func (w *walker) between(from, to *host) *journey {
 	if from.Attachment == nil {
 		return &journey{arrives: maybe, why: "where packets from outside enter"}
 	}
@@ -193,7 +229,7 @@ func (m *matrix) travel(from, to *host) *journey {
 	if to.entry == nil {
 		return &journey{arrives: maybe, why: "the prefixes of " + to.Attachment.Name}
 	}
-	j := m.p.travel(from.Attachment, to.entry, to.Attachment)
+	j := w.travel(from.Attachment, to.entry, to.Attachment)
 	return &j
 }
 
@@ -211,40 +247,54 @@ func standing(a *Attachment) *journey {
 	return nil
 }
 
-// outcome returns the number of what holds between two hosts' classes.
-func (m *matrix) outcome(from, to *host) (int, *journey, *journey) {
-	there := m.journey(from.src, to.dst)
-	back := there
+// nothing is the journey of answers to what does not arrive.
+var nothing = &journey{}
+
+// between returns the two journeys between two hosts' classes.
+func (m *matrix) between(from, to *host) (there, back *journey) {
+	there = m.journey(from.src, to.dst)
 	switch {
 	case there.arrives == no:
-		back = &journey{}
+		return there, nothing
 	case to.Attachment == nil:
-		back = m.answer(there, from)
-	default:
-		back = m.journey(to.src, from.dst)
+		return there, m.answer(there, from)
 	}
-	o := outcomeOf(there, back)
-	key := o.key()
-	id, ok := m.outcomeIndex[key]
-	if !ok {
-		id = len(m.outcomes)
-		m.outcomeIndex[key], m.outcomes = id, append(m.outcomes, o)
-	}
-	return id, there, back
+	return there, m.journey(to.src, from.dst)
 }
 
-// outcomeOf is what two journeys mean together.
-func outcomeOf(there, back *journey) Outcome {
-	o := Outcome{Verdict: Yes}
+// outcome returns a number for what holds between two hosts' classes, which is the
+// same for the same key.
+func (m *matrix) outcome(from, to *host) int {
+	there, back := m.between(from, to)
+	m.key = appendKey(m.key[:0], there, back)
+	id, ok := m.outcomeIndex[string(m.key)]
+	if !ok {
+		id = len(m.outcomeIndex)
+		m.outcomeIndex[string(m.key)] = id
+	}
+	return id
+}
+
+// verdictOf is what two journeys mean together.
+func verdictOf(there, back *journey) Verdict {
 	switch {
 	case there.arrives == no:
-		o.Verdict, o.Why = No, there.why
-	case there.arrives == maybe:
-		o.Verdict, o.Why = Unknown, there.why
-	case back.arrives == maybe:
-		o.Verdict, o.Why = Unknown, "answers: "+back.why
+		return No
+	case there.arrives == maybe || back.arrives == maybe:
+		return Unknown
 	case back.arrives == no:
-		o.Verdict, o.Why = OneWay, "answers: "+back.why
+		return OneWay
+	}
+	return Yes
+}
+
+func outcomeOf(there, back *journey) Outcome {
+	o := Outcome{Verdict: verdictOf(there, back)}
+	switch {
+	case there.arrives != yes:
+		o.Why = there.why
+	case back.arrives != yes:
+		o.Why = "answers: " + back.why
 	}
 	if o.Verdict == Yes || o.Verdict == OneWay {
 		o.Through = groupsOf(there.hops)
@@ -255,9 +305,28 @@ func outcomeOf(there, back *journey) Outcome {
 	return o
 }
 
-// key tells outcomes apart that differ in more than reasons.
-func (o Outcome) key() string {
-	return string(o.Verdict) + ">" + strings.Join(o.Through, ",") + "<" + strings.Join(o.Back, ",")
+// appendKey writes what outcomes have to have in common to be the same but for
+// reasons.
+func appendKey(key []byte, there, back *journey) []byte {
+	v := verdictOf(there, back)
+	key = append(key, v...)
+	if v == Yes || v == OneWay {
+		key = appendGroups(append(key, '>'), there.hops)
+	}
+	if v == Yes {
+		key = appendGroups(append(key, '<'), back.hops)
+	}
+	return key
+}
+
+func appendGroups(key []byte, hops []Hop) []byte {
+	last := ""
+	for _, h := range hops {
+		if h.Kind == HopGroup && h.Name != last {
+			key, last = append(append(key, h.Name...), ','), h.Name
+		}
+	}
+	return key
 }
 
 // answer is the journey of answers from outside: they enter where packets left.
@@ -269,7 +338,8 @@ func (m *matrix) answer(there *journey, from *host) *journey {
 		return &journey{arrives: maybe, why: "the prefixes of " + from.Attachment.Name}
 	}
 	t := &m.p.sites[there.end.number]
-	w := &walker{p: m.p, to: from.Attachment, dst: from.entry, left: mostTables}
+	w := &m.walker
+	w.start(from.entry, from.Attachment)
 	if t.group >= 0 {
 		j := w.group(t.group, there.endEdge, []Hop{{HopGroup, m.p.groups[t.group].name, m.p.regions[there.endEdge]}})
 		return &j
@@ -325,15 +395,14 @@ func (m *matrix) flows(from, to []*host) []Flow {
 		if !apart(rows[i].hosts, columns[j].hosts) {
 			return block{}, false
 		}
-		id, _, _ := m.outcome(rows[i].hosts[0], columns[j].hosts[0])
-		return block{from: rows[i].place, to: columns[j].place, before: id}, true
+		return block{from: rows[i].place, to: columns[j].place, before: m.outcome(rows[i].hosts[0], columns[j].hosts[0])}, true
 	})
 	out := make([]Flow, len(blocks))
 	for k, b := range blocks {
 		from, to := gather(rows, b.rows), gather(columns, b.columns)
 		f := Flow{From: side(from), To: side(to)}
 		x, y := example(from, to)
-		_, there, back := m.outcome(x, y)
+		there, back := m.between(x, y)
 		f.Outcome, f.Path, f.PathBack = outcomeOf(there, back), there.hops, back.hops
 		out[k] = f
 	}
@@ -349,7 +418,7 @@ func gather(all []bundle, which []int) []*host {
 	for _, i := range which {
 		out = append(out, all[i].hosts...)
 	}
-	slices.SortStableFunc(out, func(a, b *host) int { return compareHosts(a.Host, b.Host) })
+	slices.SortFunc(out, func(a, b *host) int { return a.order - b.order })
 	return out
 }
 

@@ -63,14 +63,20 @@ type walker struct {
 	rooms [][]route
 }
 
+// start makes the walker follow a new packet.
+func (w *walker) start(dst *entry, to *Attachment) { w.to, w.dst, w.left = to, dst, mostTables }
+
+// newHops returns memory for a way of the usual length.
+func newHops() []Hop { return make([]Hop, 0, 6) }
+
 // travel follows packets from an attachment's segment to an address in dst, but in no
 // smaller entry, that to owns.
-func (p *plane) travel(from *Attachment, dst *entry, to *Attachment) journey {
-	t := &p.sites[from.number]
+func (w *walker) travel(from *Attachment, dst *entry, to *Attachment) journey {
+	t := &w.p.sites[from.number]
 	var all []journey
 	for i, edge := range t.edges {
-		w := &walker{p: p, to: to, dst: dst, left: mostTables}
-		j := w.told(from, t, i, w.segment(t.segment, edge, nil))
+		w.start(dst, to)
+		j := w.told(from, t, i, w.segment(t.segment, edge, newHops()))
 		if len(t.edges) == 1 {
 			return j
 		}
@@ -152,9 +158,7 @@ func groupsOf(hops []Hop) []string {
 }
 
 // lost ends a journey that does not arrive.
-func lost(hops []Hop, format string, args ...any) journey {
-	return journey{arrives: no, why: fmt.Sprintf(format, args...), hops: hops}
-}
+func lost(hops []Hop, why string) journey { return journey{arrives: no, why: why, hops: hops} }
 
 // segment follows the packet from the table of a segment at an edge.
 func (w *walker) segment(s, edge int, hops []Hop) journey {
@@ -183,7 +187,7 @@ func (w *walker) segment(s, edge int, hops []Hop) journey {
 			return agree(all, fmt.Sprintf("which route to %s wins in segment %s in %s", e.prefix, p.segments[s].Name, p.regions[edge]))
 		}
 	}
-	return lost(hops, "segment %s has no route there in %s", p.segments[s].Name, p.regions[edge])
+	return lost(hops, "segment "+p.segments[s].Name+" has no route there in "+p.regions[edge])
 }
 
 // room is memory for the routes of one lookup, so far along the way.
@@ -199,7 +203,7 @@ func (w *walker) follow(s, edge int, e *entry, r route, hops []Hop) journey {
 	p := w.p
 	switch r.kind {
 	case toNowhere:
-		return lost(hops, "a blackhole of segment %s for %s drops it", p.segments[s].Name, e.prefix)
+		return lost(hops, "a blackhole of segment "+p.segments[s].Name+" for "+e.prefix.String()+" drops it")
 	case toAttachment:
 		return w.hand(r.owner, r.edge, hops)
 	case toEdge:
@@ -217,8 +221,12 @@ func (w *walker) follow(s, edge int, e *entry, r route, hops []Hop) journey {
 	if r.ins.Egress {
 		return w.out(g, edge, r.ins, hops)
 	}
+	to := p.sites[r.owner.number].edges
+	if len(to) == 1 {
+		return w.inspect(g, edge, to[0], r.ins, hops)
+	}
 	var all []journey
-	for _, at := range p.sites[r.owner.number].edges {
+	for _, at := range to {
 		all = append(all, w.inspect(g, edge, at, r.ins, slices.Clone(hops)))
 		if at == edge {
 			all = all[len(all)-1:]
@@ -232,15 +240,12 @@ func (w *walker) follow(s, edge int, e *entry, r route, hops []Hop) journey {
 // send-via says.
 func (w *walker) inspect(g, edge, to int, in *Insertion, hops []Hop) journey {
 	if in.Mode == DualHop {
-		return w.pass(g, []int{edge}, hops, true)
+		return w.at(g, edge, hops, true)
 	}
-	var edges []int
 	if use, ok := in.override(w.p.regions[edge], w.p.regions[to]); ok {
-		edges = []int{w.p.net.Policy.edgeIndex[use]}
-	} else {
-		edges = w.p.candidates(g, edge, to)
+		return w.at(g, w.p.net.Policy.edgeIndex[use], hops, true)
 	}
-	return w.pass(g, edges, hops, true)
+	return w.pass(g, w.p.candidates(g, edge, to), hops, true)
 }
 
 // candidates are the edges where a group may inspect between two edges if the policy
@@ -284,25 +289,12 @@ func (w *walker) out(g, edge int, in *Insertion, hops []Hop) journey {
 // the group inspects on the way (via) comes back into the core network.
 func (w *walker) pass(g int, edges []int, hops []Hop, via bool) journey {
 	group := &w.p.groups[g]
+	if len(edges) == 1 {
+		return w.at(g, edges[0], hops, via)
+	}
 	var all []journey
 	for _, at := range edges {
-		hop := Hop{HopGroup, group.name, w.p.regions[at]}
-		if slices.Contains(hops, hop) {
-			all = append(all, lost(hops, "it goes round in a loop"))
-			continue
-		}
-		hops := append(slices.Clone(hops), hop)
-		if len(group.at[at]) == 0 {
-			if len(group.perhaps[at]) > 0 {
-				a := group.perhaps[at][0]
-				return journey{arrives: maybe, why: "where " + a.Name + " lands: " + list(a.Landing.Missing), hops: hops}
-			}
-			all = append(all, lost(hops, "group %s has no attachment in %s", group.name, w.p.regions[at]))
-			continue
-		}
-		for _, a := range group.at[at] {
-			all = append(all, w.leave(g, at, a, slices.Clone(hops), via))
-		}
+		all = append(all, w.at(g, at, slices.Clone(hops), via))
 	}
 	if len(edges) == 0 {
 		for _, some := range group.perhaps {
@@ -310,16 +302,40 @@ func (w *walker) pass(g int, edges []int, hops []Hop, via bool) journey {
 				return journey{arrives: maybe, why: "where " + a.Name + " lands: " + list(a.Landing.Missing), hops: hops}
 			}
 		}
-		return lost(hops, "group %s has no attachment", group.name)
+		return lost(hops, "group "+group.name+" has no attachment")
 	}
 	return agree(all, "which attachment of group "+group.name+" inspects")
+}
+
+// at leads the packet through an attachment of group g at an edge.
+func (w *walker) at(g, edge int, hops []Hop, via bool) journey {
+	group := &w.p.groups[g]
+	hop := Hop{HopGroup, group.name, w.p.regions[edge]}
+	if slices.Contains(hops, hop) {
+		return lost(hops, "it goes round in a loop")
+	}
+	hops = append(hops, hop)
+	switch there := group.at[edge]; {
+	case len(there) == 1:
+		return w.leave(g, edge, there[0], hops, via)
+	case len(there) > 1:
+		var all []journey
+		for _, a := range there {
+			all = append(all, w.leave(g, edge, a, slices.Clone(hops), via))
+		}
+		return agree(all, "which attachment of group "+group.name+" inspects")
+	case len(group.perhaps[edge]) > 0:
+		a := group.perhaps[edge][0]
+		return journey{arrives: maybe, why: "where " + a.Name + " lands: " + list(a.Landing.Missing), hops: hops}
+	}
+	return lost(hops, "group "+group.name+" has no attachment in "+w.p.regions[edge])
 }
 
 // leave follows the packet from an attachment of a group.
 func (w *walker) leave(g, edge int, a *Attachment, hops []Hop, via bool) journey {
 	switch {
 	case a.Transit == landing.Ends && (via || w.to != nil):
-		return lost(hops, "%s does not return packets", a.Name)
+		return lost(hops, a.Name+" does not return packets")
 	case !via && w.to == nil:
 		return journey{arrives: yes, hops: hops, end: a, endEdge: edge}
 	case !via && a.Transit == "":
@@ -341,20 +357,27 @@ func (w *walker) group(g, edge int, hops []Hop) journey {
 		if len(found.best) == 0 {
 			continue
 		}
+		if len(found.best) == 1 {
+			return w.onward(g, found.best[0], hops)
+		}
 		var all []journey
 		for _, r := range slices.Clone(found.best) {
-			switch {
-			case r.kind == toAttachment:
-				all = append(all, w.hand(r.owner, r.edge, slices.Clone(hops)))
-			case w.p.groups[g].dual:
-				all = append(all, w.pass(g, []int{r.edge}, slices.Clone(hops), true))
-			default:
-				all = append(all, w.group(g, r.edge, slices.Clone(hops)))
-			}
+			all = append(all, w.onward(g, r, slices.Clone(hops)))
 		}
 		return agree(all, fmt.Sprintf("which route to %s wins in group %s in %s", e.prefix, w.p.groups[g].name, w.p.regions[edge]))
 	}
-	return lost(hops, "group %s has no route there in %s", w.p.groups[g].name, w.p.regions[edge])
+	return lost(hops, "group "+w.p.groups[g].name+" has no route there in "+w.p.regions[edge])
+}
+
+// onward follows the packet along one route of group g.
+func (w *walker) onward(g int, r route, hops []Hop) journey {
+	switch {
+	case r.kind == toAttachment:
+		return w.hand(r.owner, r.edge, hops)
+	case w.p.groups[g].dual:
+		return w.at(g, r.edge, hops, true)
+	}
+	return w.group(g, r.edge, hops)
 }
 
 // hand gives the packet to an attachment: its own network, or one that may return it.
@@ -373,12 +396,12 @@ func (w *walker) hand(a *Attachment, edge int, hops []Hop) journey {
 	case a == w.to || w.to == nil && a.Transit != landing.Returns:
 		return journey{arrives: yes, hops: hops, end: a, endEdge: edge}
 	case a.Transit == landing.Ends:
-		return lost(hops, "%s gets it, and does not return it", a.Name)
+		return lost(hops, a.Name+" gets it, and does not return it")
 	case a.Transit == "":
 		return journey{arrives: maybe, why: "what " + a.Name + " does with packets for other addresses than its own (transit)", hops: hops}
 	}
 	if t.segment >= 0 {
 		return w.segment(t.segment, edge, hops)
 	}
-	return lost(hops, "%s returns it, but is in no segment", a.Name)
+	return lost(hops, a.Name+" returns it, but is in no segment")
 }
