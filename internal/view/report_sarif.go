@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -49,7 +50,7 @@ func locationOf(p source.Place) sarifLocation {
 	var l sarifLocation
 	if p.File != "" {
 		l.Physical = &sarifPhysical{}
-		l.Physical.Artifact.URI = p.File
+		l.Physical.Artifact.URI = (&url.URL{Path: p.File}).String()
 		if p.Line > 0 {
 			l.Physical.Region = &sarifRegion{Line: p.Line, Column: p.Column}
 		}

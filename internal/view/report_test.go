@@ -14,7 +14,7 @@ var report = Report{
 	Sections: []Section{
 		{Title: "Opens", Items: []Item{
 			{Grade: Bad, Text: "arn:aws:iam::*:role/<x> | @ann", More: []string{"in 2 accounts"}, Code: "a/opens",
-				Place: source.Place{File: "a.yaml", Line: 3, Column: 5, Path: "$.spec"}},
+				Place: source.Place{File: "my zone/a.yaml", Line: 3, Column: 5, Path: "$.spec"}},
 			{Grade: Doubtful, Text: "for people only"},
 		}, Left: 2},
 		{Title: "Table", Columns: []string{"name", "value"}, Rows: []Row{{Grade: Doubtful, Cells: []string{"a|b", "1"}}, {Cells: []string{"c", "2"}}}},
@@ -74,7 +74,7 @@ func TestReportSARIF(t *testing.T) {
 	r := run.Results[1]
 	at := r.Locations[0].PhysicalLocation
 	if r.RuleID != "a/opens" || r.Level != "error" || !strings.HasSuffix(r.Message.Text, "@ann\nin 2 accounts") ||
-		at.ArtifactLocation.URI != "a.yaml" || at.Region.StartLine != 3 || at.Region.StartColumn != 5 {
+		at.ArtifactLocation.URI != "my%20zone/a.yaml" || at.Region.StartLine != 3 || at.Region.StartColumn != 5 {
 		t.Errorf("got %+v", r)
 	}
 }
