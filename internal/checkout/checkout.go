@@ -28,6 +28,10 @@ var (
 	ErrNoRevision = errors.New("the repository has no such revision")
 	// ErrNoFolder says that a folder is not there in a revision.
 	ErrNoFolder = errors.New("the folder is not there in that revision")
+	// ErrLink says that a folder holds a symbolic link, or another thing that is no
+	// file. Links are not followed: what is proved must stand in the folder, and a pull
+	// request must not show what stands elsewhere on the machine that checks it.
+	ErrLink = errors.New("want the file itself, not a link to it")
 )
 
 // mostBytes is how much a folder may hold: far more than any landing zone, far less
@@ -43,6 +47,10 @@ func isRead(name string) bool {
 	return source.IsYAML(name) || path.Ext(name) == ".json" || path.Ext(name) == ".md"
 }
 
+// mayHold reports whether something that is no file could stand for documents: for a
+// file that is read, or for a folder.
+func mayHold(name string) bool { return isRead(name) || path.Ext(name) == "" }
+
 // hidden reports whether a part of a path, relative to the folder, begins with a
 // dot.
 func hidden(name string) bool {
@@ -54,9 +62,13 @@ func hidden(name string) bool {
 // YAML, JSON and Markdown have their content; that others are there is all that
 // anybody asks.
 func Disk(dir, name string) ([]source.File, error) {
+	dir, err := filepath.EvalSymlinks(dir) // the folder that a person names may be a link
+	if err != nil {
+		return nil, err
+	}
 	var files []source.File
 	var size int64
-	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -68,8 +80,10 @@ func Disk(dir, name string) ([]source.File, error) {
 		switch {
 		case d.IsDir() && relative != "." && hidden(relative):
 			return fs.SkipDir
-		case d.IsDir() || hidden(relative):
+		case d.IsDir() || hidden(relative) || !d.Type().IsRegular() && !mayHold(relative):
 			return nil
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s: %w", relative, ErrLink)
 		}
 		file := source.File{Name: path.Join(filepath.ToSlash(name), relative)}
 		if !isRead(relative) {
@@ -115,8 +129,12 @@ func Revision(ctx context.Context, dir, name, revision string) ([]source.File, e
 	for entry := range strings.SplitSeq(string(listed), "\x00") {
 		about, file, ok := strings.Cut(entry, "\t")
 		fields := strings.Fields(about)
-		if !ok || len(fields) != 3 || fields[1] != "blob" || fields[0] == symlink || hidden(file) {
+		isLink := ok && len(fields) == 3 && fields[0] == symlink
+		if !ok || len(fields) != 3 || fields[1] != "blob" || hidden(file) || isLink && !mayHold(file) {
 			continue
+		}
+		if isLink {
+			return nil, fmt.Errorf("%s: %w", file, ErrLink)
 		}
 		files = append(files, source.File{Name: path.Join(filepath.ToSlash(name), file)})
 		if isRead(file) {

@@ -69,6 +69,13 @@ func TestFolderOnDiskAndInARevision(t *testing.T) {
 	if got, want := told(now), `zone/a.yaml="a: 2\n" zone/new.yaml="n: 1\n" zone/p.json="{}" zone/readme.md="#" zone/sub/b ü.yml="" zone/test.sh=""`; got != want {
 		t.Errorf("on disk: %s, want %s", got, want)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(zone, link); err != nil {
+		t.Fatal(err)
+	}
+	if linked, err := Disk(link, "zone"); err != nil || told(linked) != told(now) {
+		t.Errorf("by a link to the folder: %s, %v", told(linked), err)
+	}
 	if files, err := Revision(t.Context(), repository, ".", "main"); err != nil || len(files) != 6 {
 		t.Errorf("the whole repository: %d files, %v, want 6", len(files), err)
 	}
@@ -99,5 +106,33 @@ func TestWhatIsNotThereIsSaid(t *testing.T) {
 	}
 	if _, err := Disk(filepath.Join(repository, "missing"), "."); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+// A link could show what stands elsewhere on the machine, or make a guardrail vanish.
+func TestLinksAreRefused(t *testing.T) {
+	repository := t.TempDir()
+	put(t, repository, map[string]string{"zone/a.yaml": "a: 1\n", "zone/script.sh": "ls"})
+	zone := filepath.Join(repository, "zone")
+	run(t, repository, "init", "-q", "-b", "main")
+	for _, test := range []struct {
+		name    string
+		refused bool
+	}{{"b.yaml", true}, {"more", true}, {"other.sh", false}} {
+		link := filepath.Join(zone, test.name)
+		if err := os.Symlink("/etc/hostname", link); err != nil {
+			t.Fatal(err)
+		}
+		run(t, repository, "add", "-A")
+		run(t, repository, "commit", "-q", "-m", test.name)
+		if _, err := Disk(zone, "zone"); errors.Is(err, ErrLink) != test.refused {
+			t.Errorf("%s on disk: %v", test.name, err)
+		}
+		if _, err := Revision(t.Context(), zone, "zone", "HEAD"); errors.Is(err, ErrLink) != test.refused {
+			t.Errorf("%s in a revision: %v", test.name, err)
+		}
+		if err := os.Remove(link); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
