@@ -169,7 +169,7 @@ func Coming(f Facts, percent int32) []room.Pods {
 	for _, app := range f.Estate.Apps {
 		for _, w := range app.Workloads {
 			if n := plan.Split(w.Replicas, percent).Target; w.Decide == v1.DecideMove && n > 0 {
-				out = append(out, room.Pods{Name: nameOf(w), Spec: &w.Pod.Spec, Count: n})
+				out = append(out, room.Pods{Name: nameOf(w), Spec: &w.Pod.Spec, Count: n, Namespace: w.Namespace, Labels: w.Pod.Labels})
 			}
 		}
 	}
@@ -180,33 +180,25 @@ func Coming(f Facts, percent int32) []room.Pods {
 // one of each DaemonSet for every node that takes it.
 func Resident(o plan.Objects, inEstate func(string) bool) []room.Pods {
 	var out []room.Pods
-	add := func(kind string, obj plan.Object, spec *corev1.PodSpec, replicas *int32) {
+	add := func(kind string, obj plan.Object, pod *corev1.PodTemplateSpec, replicas *int32) {
 		n := int32(1)
 		if replicas != nil {
 			n = *replicas
 		}
 		if !inEstate(obj.GetNamespace()) && n > 0 {
-			out = append(out, room.Pods{Name: title(kind, obj), Spec: spec, Count: n})
+			out = append(out, room.Pods{Name: title(kind, obj), Spec: &pod.Spec, Count: n, Namespace: obj.GetNamespace(), Labels: pod.Labels})
 		}
 	}
 	for _, d := range o.Deployments {
-		add("Deployment", d, &d.Spec.Template.Spec, d.Spec.Replicas)
+		add("Deployment", d, &d.Spec.Template, d.Spec.Replicas)
 	}
 	for _, s := range o.StatefulSets {
-		add("StatefulSet", s, &s.Spec.Template.Spec, s.Spec.Replicas)
+		add("StatefulSet", s, &s.Spec.Template, s.Spec.Replicas)
 	}
 	for _, d := range o.DaemonSets {
-		for _, n := range o.Nodes {
-			if !room.Schedulable(&d.Spec.Template.Spec, n) {
-				continue
-			}
-			pinned := d.Spec.Template.Spec.DeepCopy()
-			pinned.NodeSelector = map[string]string{corev1.LabelHostname: n.Labels[corev1.LabelHostname]}
-			if n.Labels[corev1.LabelHostname] == "" {
-				pinned.NodeSelector = nil
-			}
-			out = append(out, room.Pods{Name: title("DaemonSet", d), Spec: pinned, Count: 1})
-		}
+		out = append(out, room.Pods{
+			Name: title("DaemonSet", d), Spec: &d.Spec.Template.Spec, Daemon: true, Namespace: d.Namespace, Labels: d.Spec.Template.Labels,
+		})
 	}
 	return out
 }

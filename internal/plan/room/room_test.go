@@ -24,6 +24,10 @@ func pod(cpu, memory string) *corev1.PodSpec {
 		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}}}}}
 }
 
+func many(name string, spec *corev1.PodSpec, count int32) Pods {
+	return Pods{Name: name, Spec: spec, Count: count, Namespace: "shop", Labels: map[string]string{"app": name}}
+}
+
 func TestPack(t *testing.T) {
 	small := []*corev1.Node{node("a", "z1", "4", "8Gi"), node("b", "z2", "4", "8Gi")}
 	selecting := pod("1", "1Gi")
@@ -36,14 +40,14 @@ func TestPack(t *testing.T) {
 		pods             []Pods
 		placed, unplaced int32
 	}{
-		{"room enough", small, []Pods{{"web", pod("1", "1Gi"), 8}}, 8, 0},
-		{"sums would fit, sizes do not", small, []Pods{{"big", pod("1", "10Gi"), 1}}, 0, 1},
-		{"the large go first", small, []Pods{{"small", pod("100m", "1Gi"), 8}, {"big", pod("1", "8Gi"), 1}}, 9, 0},
-		{"only where the selector leads", small, []Pods{{"z2", selecting, 5}}, 4, 1},
-		{"a node's port is there once", small, []Pods{{"port", port, 3}}, 2, 1},
-		{"a taint", []*corev1.Node{node("a", "", "4", "8Gi", corev1.Taint{Key: "gpu", Effect: corev1.TaintEffectNoSchedule})}, []Pods{{"web", pod("1", "1Gi"), 1}}, 0, 1},
-		{"a node that does not say what it has", []*corev1.Node{{}}, []Pods{{"web", pod("100", "1Ti"), 5}}, 5, 0},
-		{"no node", nil, []Pods{{"web", pod("1", "1Gi"), 2}}, 0, 2},
+		{"room enough", small, []Pods{many("web", pod("1", "1Gi"), 8)}, 8, 0},
+		{"sums would fit, sizes do not", small, []Pods{many("big", pod("1", "10Gi"), 1)}, 0, 1},
+		{"the large go first", small, []Pods{many("small", pod("100m", "1Gi"), 8), many("big", pod("1", "8Gi"), 1)}, 9, 0},
+		{"only where the selector leads", small, []Pods{many("z2", selecting, 5)}, 4, 1},
+		{"a node's port is there once", small, []Pods{many("port", port, 3)}, 2, 1},
+		{"a taint", []*corev1.Node{node("a", "", "4", "8Gi", corev1.Taint{Key: "gpu", Effect: corev1.TaintEffectNoSchedule})}, []Pods{many("web", pod("1", "1Gi"), 1)}, 0, 1},
+		{"a node that does not say what it has", []*corev1.Node{{}}, []Pods{many("web", pod("100", "1Ti"), 5)}, 5, 0},
+		{"no node", nil, []Pods{many("web", pod("1", "1Gi"), 2)}, 0, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,7 +60,7 @@ func TestPack(t *testing.T) {
 	if zones := Zones(small); len(zones) != 2 || len(Without(small, "z1")) != 1 {
 		t.Errorf("zones %v", zones)
 	}
-	if fit := Pack(small, []Pods{{"web", pod("1", "1Gi"), 6}}); len(fit.Pools) != 2 || fit.Pools[0].CPUPercent != 100 || fit.Pools[1].MemoryPercent != 25 {
+	if fit := Pack(small, []Pods{many("web", pod("1", "1Gi"), 6)}); len(fit.Pools) != 2 || fit.Pools[0].CPUPercent != 100 || fit.Pools[1].MemoryPercent != 25 {
 		t.Errorf("pools %+v, want one full and one with a quarter of its memory requested", fit.Pools)
 	}
 }
@@ -72,7 +76,7 @@ func TestPackKeepsNodesWithinBounds(t *testing.T) {
 		var all int32
 		for i := range rapid.IntRange(0, 5).Draw(t, "shapes") {
 			n := rapid.Int32Range(0, 20).Draw(t, "count")
-			pods = append(pods, Pods{fmt.Sprint(i), pod(fmt.Sprintf("%dm", rapid.IntRange(0, 3000).Draw(t, "need")), "64Mi"), n})
+			pods = append(pods, many(fmt.Sprint(i), pod(fmt.Sprintf("%dm", rapid.IntRange(0, 3000).Draw(t, "need")), "64Mi"), n))
 			all += n
 		}
 		fit := Pack(nodes, pods)
