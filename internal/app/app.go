@@ -9,7 +9,11 @@ import (
 	"os/signal"
 	"syscall"
 
-	_ "gocloud.dev/blob/fileblob" // file:// buckets
+	// Buckets by their URLs' schemes: file, s3, azblob and gs.
+	_ "gocloud.dev/blob/azureblob"
+	_ "gocloud.dev/blob/fileblob"
+	_ "gocloud.dev/blob/gcsblob"
+	_ "gocloud.dev/blob/s3blob"
 	"k8s.io/apimachinery/pkg/types"
 
 	"crossfade.dev/internal/cli"
