@@ -23,6 +23,7 @@ const (
 	PermissionMissing  Reason = "PermissionMissing"
 	DecisionNeeded     Reason = "DecisionNeeded"
 	CapacityShort      Reason = "CapacityShort"
+	FindingBlocks      Reason = "FindingBlocks"
 	ZoneMissing        Reason = "ZoneMissing"
 	ZoneSigned         Reason = "ZoneSigned"
 	LoweringTTL        Reason = "LoweringTTL"

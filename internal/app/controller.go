@@ -165,6 +165,7 @@ func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Tr
 			return buckets.ledger(hub, m, bucket), nil
 		},
 		Follower: &follower{connections: c, workers: o.Workers, pairs: map[types.UID]*pair{}},
+		Blocking: (&blocking{hub: hub, connections: c, clock: clock.RealClock{}, seen: map[types.UID]*blockingSeen{}}).look,
 		Zones:    zones{hub: hub, dial: dial}.open,
 		Servers:  resolve.New(resolve.Options{Dial: dial}),
 		Judge:    &judging{prober: probe.New(ctx, probe.Options{Dial: dial})},

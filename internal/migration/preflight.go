@@ -47,6 +47,12 @@ func (e *Engine) preflightFacts(ctx context.Context, v *visit) (plan.PreflightFa
 		Apps:      len(v.estate.Apps),
 		Source:    siteFacts(ctx, v.source.facts), Target: siteFacts(ctx, v.target.facts),
 	}
+	if e.Blocking != nil {
+		var err error
+		if f.Blocking, err = e.Blocking(ctx, v.m, v.estate); err != nil {
+			return f, fmt.Errorf("look for findings: %w", err)
+		}
+	}
 	if v.m.Spec.DNS == nil {
 		return f, nil
 	}

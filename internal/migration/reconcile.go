@@ -23,6 +23,7 @@ import (
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/dns"
 	"crossfade.dev/internal/ledger"
+	"crossfade.dev/internal/plan"
 )
 
 // An Engine leads migrations. Its fields are set once, by package app; the methods
@@ -38,6 +39,9 @@ type Engine struct {
 	Ledger func(context.Context, *v1.Migration) (*ledger.Ledger, error)
 	// Follower keeps the mirror and the bridge going.
 	Follower Follower
+	// Blocking looks for what the plan of a migration finds that would hurt someone;
+	// nil means that nobody looks.
+	Blocking func(context.Context, *v1.Migration, plan.Estate) ([]plan.Blocking, error)
 	// Zones opens the services that hold a migration's zone.
 	Zones func(context.Context, *v1.Migration) (Zones, error)
 	// Servers asks authoritative servers what they answer.

@@ -88,6 +88,17 @@ type PreflightFacts struct {
 	Undecided      []Workload
 	// Names is nil if the migration has no zone.
 	Names *NameFacts
+	// Blocking are the findings that hold a migration, worst first.
+	Blocking []Blocking
+}
+
+// Blocking is a finding that holds a migration until it is mended, or waived by its id.
+type Blocking struct {
+	// ID is the finding's, and so the gate's name; Title says what it is.
+	ID, Title string
+	// Objects is how many have it; First is one of them, with what was observed.
+	Objects int
+	First   string
 }
 
 // SiteFacts is what a cluster told about itself. Empty fields are unknown.
@@ -111,6 +122,13 @@ func PreflightGates(f PreflightFacts) []v1.Gate {
 	gates := []v1.Gate{clustersGate(f), versionsGate(f), decisionsGate(f)}
 	if f.Names != nil {
 		gates = append(gates, zoneGate(*f.Names))
+	}
+	for _, b := range f.Blocking {
+		observed := b.First
+		if b.Objects > 1 {
+			observed = fmt.Sprintf("%s (and %d more)", b.First, b.Objects-1)
+		}
+		gates = append(gates, held(b.ID, v1.FindingBlocks, observed, "none: "+b.Title))
 	}
 	return gates
 }

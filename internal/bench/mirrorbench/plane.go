@@ -163,7 +163,7 @@ func isWrite(metric *dto.Metric) bool {
 		return false
 	}
 	switch labels["resource"] {
-	case "leases", "flowschemas", "prioritylevelconfigurations", "events", "subjectaccessreviews", "tokenreviews", "":
+	case "leases", "flowschemas", "prioritylevelconfigurations", "events", "subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectreviews", "tokenreviews", "":
 		return false
 	}
 	return strings.HasPrefix(labels["code"], "2") && labels["dry_run"] == ""
