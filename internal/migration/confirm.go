@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"crossfade.dev/internal/plan"
 )
 
 // A write is conditional on the object that it changes, and on no other. What else a
@@ -48,6 +50,9 @@ func (v *visit) confirm(ctx context.Context, l load) (bool, error) {
 			return false, err
 		}
 		if side.scaler == nil {
+			if none, err := side.site.lacks(ctx, l.workload); err != nil || !none {
+				return false, err
+			}
 			continue
 		}
 		if current, err := side.site.current(ctx, autoscalerKind, side.scaler); err != nil || !current {
@@ -74,6 +79,20 @@ func (s *site) current(ctx context.Context, kind schema.GroupVersionKind, read c
 		return false, fmt.Errorf("read %s %s/%s in %s again: %w", kind.Kind, read.GetNamespace(), read.GetName(), s.name, err)
 	}
 	return now.UID == read.GetUID() && now.ResourceVersion == read.GetResourceVersion(), nil
+}
+
+// lacks tells whether a workload's autoscaler does not stand on the site, as was read.
+func (s *site) lacks(ctx context.Context, w plan.Workload) (bool, error) {
+	if w.Autoscaler == "" {
+		return true, nil
+	}
+	now := &metav1.PartialObjectMetadata{}
+	now.SetGroupVersionKind(autoscalerKind)
+	err := s.api.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: w.Autoscaler}, now)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("read HorizontalPodAutoscaler %s/%s in %s again: %w", w.Namespace, w.Autoscaler, s.name, err)
+	}
+	return err != nil, nil
 }
 
 // outdated counts the Deployments and autoscalers of a site that stand there in
