@@ -11,7 +11,7 @@ var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone, and log everything")
 	apps  = flag.Int("apps", 0, "with -seed, the size of the estate")
 	first = flag.Uint64("first", 1, "the first seed to run")
-	count = flag.Uint64("seeds", 200, "how many small estates to run")
+	count = flag.Uint64("seeds", 111, "how many small estates to run")
 	large = flag.Uint64("large", 0, "how many large estates to run")
 )
 
