@@ -20,8 +20,6 @@ const module = "crossfade.dev/"
 type rule struct {
 	from   string
 	denied []string
-	// except are packages below from that the rule does not concern.
-	except []string
 	reason string
 }
 
@@ -127,7 +125,7 @@ func under(path, root string) bool { return path == root || strings.HasPrefix(pa
 
 func list(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Doc", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports,Doc", "./...")
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {

@@ -152,7 +152,7 @@ func describe(s *RecordSet) string {
 
 // Sorted returns the sets ordered by Key, in a new slice.
 func Sorted(sets []RecordSet) []RecordSet {
-	return slices.SortedFunc(slices.Values(sets), func(a, b RecordSet) int { return a.Key.Compare(b.Key) })
+	return slices.SortedFunc(slices.Values(sets), func(a, b RecordSet) int { return a.Compare(b.Key) })
 }
 
 // index maps each set's key to a pointer into sets.

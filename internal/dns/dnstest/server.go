@@ -63,7 +63,7 @@ func NewServer(t testing.TB) *Server {
 	}
 	packets, err := net.ListenPacket("udp", listener.Addr().String())
 	if err != nil {
-		listener.Close()
+		_ = listener.Close()
 		t.Fatal(err)
 	}
 	s := &Server{
@@ -79,11 +79,11 @@ func NewServer(t testing.TB) *Server {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			server.ActivateAndServe() // ends with Shutdown
+			_ = server.ActivateAndServe() // ends with Shutdown
 		}()
 		t.Cleanup(func() {
-			listener.Close()
-			packets.Close()
+			_ = listener.Close()
+			_ = packets.Close()
 			<-done
 		})
 	}
@@ -194,7 +194,7 @@ func (s *Server) serve(w wire.ResponseWriter, request *wire.Msg) {
 	if network == "udp" {
 		reply.Truncate(wire.MinMsgSize)
 	}
-	w.WriteMsg(reply) // a client that is gone is no concern of ours
+	_ = w.WriteMsg(reply) // a client that is gone is no concern of ours
 }
 
 func isTransfer(request *wire.Msg) bool {
@@ -265,7 +265,7 @@ func (s *Server) transfer(w wire.ResponseWriter, request *wire.Msg) {
 	if !ok {
 		reply := new(wire.Msg).SetRcode(request, wire.RcodeNotAuth)
 		sign(w, request, reply)
-		w.WriteMsg(reply)
+		_ = w.WriteMsg(reply)
 		return
 	}
 	envelopes := make(chan *wire.Envelope, len(records))
@@ -273,7 +273,7 @@ func (s *Server) transfer(w wire.ResponseWriter, request *wire.Msg) {
 		envelopes <- &wire.Envelope{RR: part}
 	}
 	close(envelopes)
-	new(wire.Transfer).Out(w, request, envelopes)
+	_ = new(wire.Transfer).Out(w, request, envelopes)
 }
 
 // query answers from the closest zone that the server holds (RFC 1034, section
@@ -287,7 +287,7 @@ func (s *Server) query(request, reply *wire.Msg) {
 		reply.Rcode = wire.RcodeRefused
 		return
 	}
-	if cut := held.cut(zoneName, name); cut != "" && !(typ == "DS" && cut == name) {
+	if cut := held.cut(zoneName, name); cut != "" && (typ != "DS" || cut != name) {
 		reply.Ns = held.records(zone.Key{Name: cut, Type: "NS"})
 		for _, server := range reply.Ns {
 			glue := zone.CanonicalName(server.(*wire.NS).Ns)

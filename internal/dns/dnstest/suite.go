@@ -70,7 +70,7 @@ func testList(t *testing.T, setup Setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.IsSortedFunc(all, func(a, b dns.RecordSet) int { return a.Key.Compare(b.Key) }) {
+	if !slices.IsSortedFunc(all, func(a, b dns.RecordSet) int { return a.Compare(b.Key) }) {
 		t.Errorf("not ordered by key: %v", all)
 	}
 	if len(all) != len(sets)+2 {

@@ -65,7 +65,7 @@ func (l *lane) attempt(ctx context.Context, question *wire.Msg, packed []byte) (
 		return nil, err
 	}
 	// A deadline in the past ends a read or write that is under way.
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if l.network == "tcp" {
 		packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)

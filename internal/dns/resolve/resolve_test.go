@@ -123,7 +123,7 @@ func TestForgedAnswersAreSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	go func() {
 		buffer := make([]byte, 1500)
 		n, client, err := socket.ReadFrom(buffer)
@@ -144,8 +144,8 @@ func TestForgedAnswersAreSkipped(t *testing.T) {
 			reply.Authoritative = true
 			forge(reply)
 			packed, _ := reply.Pack()
-			socket.WriteTo([]byte("nonsense"), client)
-			socket.WriteTo(packed, client)
+			_, _ = socket.WriteTo([]byte("nonsense"), client)
+			_, _ = socket.WriteTo(packed, client)
 		}
 	}()
 	got, err := servers().Answer(t.Context(), "udp", socket.LocalAddr().String(), set.Key)

@@ -68,7 +68,7 @@ func (s *Server) connect(ctx context.Context) (*connection, error) {
 	}
 	c := &connection{conn: conn, ctx: ctx, key: s.options.Key, timeout: s.options.Timeout}
 	// A deadline in the past ends a read or write that is under way.
-	c.stop = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	c.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return c, nil
 }
 
@@ -244,7 +244,7 @@ func typeNumber(typ string) uint16 {
 		return number
 	}
 	var number uint16
-	fmt.Sscanf(typ, "TYPE%d", &number) // canonical sets have no other form
+	_, _ = fmt.Sscanf(typ, "TYPE%d", &number) // canonical sets have no other form
 	return number
 }
 

@@ -137,7 +137,7 @@ func startProcess(t *testing.T, program string, arguments []string) (log string)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		command.Wait() // always "killed"
+		_ = command.Wait() // always "killed"
 		output.Close()
 	})
 	return log
@@ -149,6 +149,6 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
 }
