@@ -116,7 +116,7 @@ func networkSections(all []NetworkChange, most int) (sections []Section, answer 
 		sections = append(sections, s.Cut(most))
 	}
 	if len(moves.Items) > 0 {
-		answer += fmt.Sprintf(" %d attachments come, go or land elsewhere,", len(moves.Items))
+		answer += fmt.Sprintf(" attachments that come, go or land elsewhere: %d,", len(moves.Items))
 		moves.Title = "Attachments"
 		sections = append(sections, moves.Cut(most))
 	}
