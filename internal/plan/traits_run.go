@@ -47,7 +47,7 @@ func seeLeaderElection(s shape, _ Workload, _ context) string {
 	return ""
 }
 
-// heldBy matches the name of a pod that a ReplicaSet or a StatefulSet made, alone or
+// podSuffix matches what follows the name of a workload in that of a pod that a ReplicaSet or a StatefulSet made, alone or
 // with a suffix as client-go's leader election adds it.
 var podSuffix = regexp.MustCompile(`^-(([a-z0-9]{6,10}-)?[a-z0-9]{5}|[0-9]+)([_.].*)?$`)
 

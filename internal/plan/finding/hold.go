@@ -195,7 +195,7 @@ func seeThrottling(l *look) {
 	}
 }
 
-// quantity is a sum that may be compared.
+// over tells whether a quota has less room left than more, in thousandths of its unit.
 func over(used, hard resource.Quantity, more int64) bool {
 	return used.MilliValue()+more > hard.MilliValue()
 }
