@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	landing "crossfade.dev/api/landing/v1alpha1"
@@ -97,6 +98,9 @@ func (l *loader) network(d *source.Document, root cursor) *Network {
 		n.check(spec)
 	}
 	n.settle()
+	if !n.Policy.Broken {
+		l.found = append(l.found, n.quiet()...)
+	}
 	return n
 }
 
@@ -238,6 +242,46 @@ func (r *RoutingPolicy) notForVPC() string {
 		}
 	}
 	return ""
+}
+
+// quiet returns what would fail without an error of the vendor's: attachments that
+// land nowhere, and inspection without anything that inspects.
+func (n *Network) quiet() source.Findings {
+	var found source.Findings
+	warn := func(at source.Place, value, code, want string) {
+		found = append(found, source.Finding{Place: at, Code: "wan/" + code, Severity: source.Warning, Value: value, Want: want})
+	}
+	inspectors := map[string][]string{} // regions of a group's attachments
+	users := map[string][]string{}      // regions of a segment's attachments
+	for _, a := range n.Attachments {
+		switch {
+		case a.Landing.Why != "":
+			warn(a.Place, strconv.Quote(a.Name), "nowhere", "it lands nowhere: "+a.Landing.Why)
+		case a.Landing.Group != "":
+			inspectors[a.Landing.Group] = append(inspectors[a.Landing.Group], a.Regions...)
+		case a.Landing.Segment != "":
+			users[a.Landing.Segment] = append(users[a.Landing.Segment], a.Regions...)
+		default: // it may land anywhere
+			return found
+		}
+	}
+	for _, in := range n.Policy.Insertions {
+		var without []string
+		for _, r := range users[in.Segment] {
+			if !slices.Contains(inspectors[in.Group], r) && !slices.Contains(without, r) {
+				without = append(without, r)
+			}
+		}
+		slices.Sort(without)
+		switch {
+		case len(without) == 0:
+		case len(inspectors[in.Group]) == 0:
+			warn(in.place, "", "no-inspection", fmt.Sprintf("group %s has no attachment: packets of %s that it should inspect are dropped", in.Group, in.Segment))
+		case in.Mode == DualHop:
+			warn(in.place, "", "no-inspection", fmt.Sprintf("group %s has no attachment in %s, which dual-hop needs: packets of %s are dropped there", in.Group, list(without), in.Segment))
+		}
+	}
+	return found
 }
 
 // settle sorts the attachments and says where each lands.

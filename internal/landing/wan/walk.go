@@ -250,21 +250,25 @@ func (w *walker) inspect(g, edge, to int, in *Insertion, hops []Hop) journey {
 
 // candidates are the edges where a group may inspect between two edges if the policy
 // does not say where: the local one within an edge, otherwise one of the two, or any
-// one, by a list of the vendor's that is not published.
+// one, by a list of the vendor's that is not published. Edges where an attachment may
+// land in the group, or may not, are among them.
 func (p *plane) candidates(g, edge, to int) []int {
 	var ends, others []int
+	sure := false
 	for at := range p.regions {
+		here := len(p.groups[g].at[at]) > 0
 		switch {
-		case len(p.groups[g].at[at]) == 0:
-		case at == edge && at == to:
+		case !here && len(p.groups[g].perhaps[at]) == 0:
+		case here && at == edge && at == to:
 			return []int{at}
 		case at == edge || at == to:
 			ends = append(ends, at)
+			sure = sure || here
 		default:
 			others = append(others, at)
 		}
 	}
-	if len(ends) > 0 && edge != to {
+	if sure && edge != to {
 		return ends
 	}
 	return append(ends, others...)
@@ -297,11 +301,6 @@ func (w *walker) pass(g int, edges []int, hops []Hop, via bool) journey {
 		all = append(all, w.at(g, at, slices.Clone(hops), via))
 	}
 	if len(edges) == 0 {
-		for _, some := range group.perhaps {
-			for _, a := range some {
-				return journey{arrives: maybe, why: "where " + a.Name + " lands: " + list(a.Landing.Missing), hops: hops}
-			}
-		}
 		return lost(hops, "group "+group.name+" has no attachment")
 	}
 	return agree(all, "which attachment of group "+group.name+" inspects")
@@ -315,18 +314,18 @@ func (w *walker) at(g, edge int, hops []Hop, via bool) journey {
 		return lost(hops, "it goes round in a loop")
 	}
 	hops = append(hops, hop)
-	switch there := group.at[edge]; {
-	case len(there) == 1:
-		return w.leave(g, edge, there[0], hops, via)
-	case len(there) > 1:
+	sure, perhaps := group.at[edge], group.perhaps[edge]
+	switch {
+	case len(sure) == 1 && len(perhaps) == 0:
+		return w.leave(g, edge, sure[0], hops, via)
+	case len(sure) > 0:
 		var all []journey
-		for _, a := range there {
+		for _, a := range slices.Concat(sure, perhaps) {
 			all = append(all, w.leave(g, edge, a, slices.Clone(hops), via))
 		}
 		return agree(all, "which attachment of group "+group.name+" inspects")
-	case len(group.perhaps[edge]) > 0:
-		a := group.perhaps[edge][0]
-		return journey{arrives: maybe, why: "where " + a.Name + " lands: " + list(a.Landing.Missing), hops: hops}
+	case len(perhaps) > 0:
+		return journey{arrives: maybe, why: "where " + perhaps[0].Name + " lands: " + list(perhaps[0].Landing.Missing), hops: hops}
 	}
 	return lost(hops, "group "+group.name+" has no attachment in "+w.p.regions[edge])
 }
