@@ -206,8 +206,10 @@ func (t Told) see(c Count, autoscaled bool) (seen Told, foreign bool) {
 		return t, false
 	case c.Value == t.Is:
 		return c.told(), !c.Ours && !autoscaled
-	case c.Value == t.Was && (c.Ours || c.Generation <= t.Generation+1):
-		return t, false // one more change of the spec can't be both ours and a return
+	case c.Value == t.Was && (c.Ours || autoscaled || c.Generation <= t.Generation+1):
+		// One more change of the spec can't be both ours and a return; an autoscaler that
+		// returned decides again soon.
+		return t, false
 	}
 	return c.told(), true
 }

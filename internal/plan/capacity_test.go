@@ -142,6 +142,7 @@ func TestStandingObserve(t *testing.T) {
 		{"the team scales to what there was before our write", v1.Source, Count{4, 9, "90", false}, Count{3, 8, "80", true}, false, 4},
 		{"the team scales to the very count of our write, which did not arrive", v1.Source, Count{3, 8, "80", false}, Count{3, 8, "80", true}, false, 3},
 		{"an autoscaler obeys the floor before our write arrives", v1.Source, Count{3, 8, "80", false}, Count{3, 8, "80", true}, true, 6},
+		{"our write did not arrive, and the team deployed twice beside an autoscaler", v1.Source, Count{4, 9, "90", false}, Count{3, 8, "80", true}, true, 6},
 		{"an autoscaler speaks for its side only", v1.Source, Count{5, 9, "90", false}, Count{3, 8, "80", true}, true, 8},
 		{"a change on the side that does not write changes nothing wanted", v1.Source, Count{3, 8, "80", true}, Count{9, 9, "90", false}, false, 6},
 		{"after the hand-over the target's side is believed", v1.Target, Count{3, 8, "80", true}, Count{9, 9, "90", false}, false, 9},
