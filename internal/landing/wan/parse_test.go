@@ -2,6 +2,9 @@ package wan_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +162,45 @@ func TestQuietFailures(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// Every code is in the page for people, and the page has no other one.
+func TestCodesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/landing/segments.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inCode, inPage := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile("`wan/([a-z-]+)`").FindAllStringSubmatch(string(page), -1) {
+		inPage[m[1]] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := regexp.MustCompile(`(?:wrong|warn|one|number|numeral)\((?:[a-z.A-Z]+, [^"]*)?(?:"", )?(?:strconv[^,]*, )?"([a-z-]+)"`)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, m := range call.FindAllStringSubmatch(string(text), -1) {
+			inCode[m[1]] = true
+		}
+	}
+	for code := range inCode {
+		if !inPage[code] {
+			t.Errorf("wan/%s is not in the page", code)
+		}
+	}
+	for code := range inPage {
+		if !inCode[code] {
+			t.Errorf("wan/%s is in the page only", code)
+		}
 	}
 }
 
