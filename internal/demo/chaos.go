@@ -8,10 +8,18 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	v1 "crossfade.dev/api/v1alpha1"
 )
 
 // killings is how often chaos kills the controller.
 const killings = 20
+
+// dealtBy is how many of the killings may have been dealt when a stage ends, so that
+// some are left for each that follows.
+var dealtBy = map[v1.Stage]int{
+	v1.Preflight: 3, v1.Prepare: 8, v1.Snapshot: 10, v1.Shifting: 13, v1.Cutover: 18, v1.Release: killings,
+}
 
 // A chaos is what goes wrong on purpose, all of it drawn from a seed.
 type chaos struct {
@@ -41,7 +49,7 @@ type aim struct {
 
 // takeAim aims at one of the clusters, some seconds from now.
 func (c *chaos) takeAim(now time.Time) {
-	from := now.Add(3*time.Second + time.Duration(c.random.IntN(16000))*time.Millisecond)
+	from := now.Add(2*time.Second + time.Duration(c.random.IntN(8000))*time.Millisecond)
 	c.aim = aim{[]string{"source", "target", "hub"}[c.random.IntN(3)], from, from.Add(5 * time.Second)}
 }
 
@@ -84,7 +92,7 @@ func (c *chaos) strike(cluster string, r *http.Request) (pass bool, then func())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if c.left <= killings/4 || !c.aim.meets(cluster, r, now) {
+	if !c.due() || !c.aim.meets(cluster, r, now) {
 		return true, nil
 	}
 	c.left--
@@ -158,17 +166,20 @@ func (c *chaos) undealt() []string {
 func (c *chaos) take() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left == 0 {
+	if !c.due() {
 		return false
 	}
 	c.left--
 	return true
 }
 
+// due is true while the stage under way has a killing left.
+func (c *chaos) due() bool { return killings-c.left < dealtBy[c.s.stage()] }
+
 // wait lets the migration go on for a while.
 func (c *chaos) wait(ctx context.Context) error {
 	c.mu.Lock()
-	d := 8*time.Second + time.Duration(c.random.IntN(12000))*time.Millisecond
+	d := 5*time.Second + time.Duration(c.random.IntN(8000))*time.Millisecond
 	c.mu.Unlock()
 	return pause(ctx, d)
 }

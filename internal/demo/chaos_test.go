@@ -3,6 +3,8 @@ package demo
 import (
 	"slices"
 	"testing"
+
+	v1 "crossfade.dev/api/v1alpha1"
 )
 
 func TestFaultsThatWereNotDealtAreSaid(t *testing.T) {
@@ -17,5 +19,27 @@ func TestFaultsThatWereNotDealtAreSaid(t *testing.T) {
 	}
 	if got := (&chaos{s: &show{}}).undealt(); len(got) != 0 {
 		t.Errorf("undealt = %q, want nothing where nothing was asked for", got)
+	}
+}
+
+func TestKillingsAreLeftForEveryStage(t *testing.T) {
+	s := &show{Options: Options{Chaos: 1}}
+	c := &chaos{s: s, left: killings}
+	if c.take() {
+		t.Error("a killing was dealt before any stage was under way")
+	}
+	dealt := 0
+	for _, stage := range v1.Stages {
+		s.underWay.Store(&stage)
+		before := dealt
+		for c.take() {
+			dealt++
+		}
+		if dealt == before {
+			t.Errorf("no killing was left for %s", stage)
+		}
+	}
+	if dealt != killings {
+		t.Errorf("%d killings were dealt, want %d", dealt, killings)
 	}
 }

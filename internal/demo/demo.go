@@ -147,7 +147,9 @@ type show struct {
 	route       route
 	translation vantage.Translation
 
-	children   *children
+	children *children
+	// underWay is the stage that the migration was last seen in.
+	underWay   atomic.Pointer[v1.Stage]
 	world      *world
 	controls   map[string]*process
 	controller *process

@@ -155,6 +155,7 @@ func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Mig
 		now := &v1.Migration{}
 		if err := s.world.hub.client.Get(ctx, key, now); err == nil {
 			s.stages = stageTimes(now)
+			s.underWay.Store(&now.Status.Stage)
 			line = view.Line(now)
 			if news := headline(now); news != last {
 				s.say("%s", line)
@@ -170,6 +171,14 @@ func (s *show) follow(ctx context.Context, m *v1.Migration, arrived func(*v1.Mig
 			return fmt.Errorf("%w: %s", context.Cause(ctx), line)
 		}
 	}
+}
+
+// stage is the stage under way, as last seen; empty before there is one.
+func (s *show) stage() v1.Stage {
+	if at := s.underWay.Load(); at != nil {
+		return *at
+	}
+	return ""
 }
 
 // headline is what has to change for a new line of progress.
