@@ -17,7 +17,7 @@ import (
 // rows are what can be measured, in the order in which it is; package bench says
 // how to add one.
 func rows(streams cli.Streams, o cli.BenchOptions) []bench.Row {
-	return slices.Concat(demoRows(streams, o), mirrorbench.Rows(), mirrorbench.PlanRows(), landingRows(), addressRows())
+	return slices.Concat(demoRows(streams, o), mirrorbench.Rows(), mirrorbench.PlanRows(), roomRows(), landingRows(), addressRows())
 }
 
 // runBench measures a part, or all there are, and writes a line for each figure.

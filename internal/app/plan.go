@@ -195,8 +195,11 @@ func (p *planning) view(ctx context.Context) (view.Plan, error) {
 	}
 	out := view.Plan{
 		Source: m.Spec.Source, Target: m.Spec.Target, Moves: found.Moves, Gates: found.Gates, Warnings: p.warnings(),
-		Apps: found.Estate.Apps, Capacity: capacities(facts, m.Spec.Shift.SharePercent),
+		Apps: found.Estate.Apps,
 	}
+	rooms := p.roomFacts(found.Estate, in, m)
+	out.Capacity, out.Costs = plan.Rooms(rooms), plan.Costs(found.Estate, m.Spec.Shift.MaxTotalPercent)
+	out.Growth = append(plan.Growth(rooms.Source), plan.Growth(rooms.Target)...)
 	if p.zones != nil && m.Spec.DNS != nil {
 		names, times := p.names(ctx, surveyor, m)
 		facts.Names, out.Names = names, times

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -16,7 +13,7 @@ import (
 	"crossfade.dev/internal/migration"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
-	"crossfade.dev/internal/plan/room"
+	"crossfade.dev/internal/plan/ttl"
 	"crossfade.dev/internal/view"
 	"crossfade.dev/internal/zone"
 )
@@ -81,46 +78,17 @@ func (p *planning) next(v view.Plan) string {
 	return "crossfade run " + p.o.Migration.Name
 }
 
-// capacities pack both sides at the migration's share and at 100/0, and the target
-// with each of its zones lost. A side without nodes is unknown.
-func capacities(f finding.Facts, share int32) []view.Capacity {
-	var out []view.Capacity
-	add := func(side string, at int32, without string, fit room.Fit) {
-		out = append(out, view.Capacity{
-			Side: side, Share: at, Without: without, Placed: fit.Placed, Unplaced: fit.Unplaced, Short: fit.Short, Pools: fit.Pools,
-		})
+// roomFacts are what both sides have room for. The target is empty where it was not
+// looked at.
+func (p *planning) roomFacts(estate plan.Estate, in func(string) bool, m *v1.Migration) plan.RoomFacts {
+	f := plan.RoomFacts{
+		Source: plan.RoomSide{Name: p.source.Name, Objects: p.source.Objects}, Estate: estate, InEstate: in,
+		Shares: []int32{50, cmp.Or(m.Spec.Shift.SharePercent, 50)},
 	}
-	shares := slices.Compact([]int32{cmp.Or(share, 50), 100})
-	if nodes := f.Source.Objects.Nodes; len(nodes) > 0 {
-		// A way back brings everything home, whatever the share was.
-		add(f.Source.Name, 0, "", room.Pack(nodes, home(f)))
+	if p.target != nil {
+		f.Target = plan.RoomSide{Name: p.target.Name, Objects: p.target.Objects}
 	}
-	if f.Target == nil || len(f.Target.Objects.Nodes) == 0 {
-		return out
-	}
-	nodes := f.Target.Objects.Nodes
-	for _, at := range shares {
-		add(f.Target.Name, at, "", room.Pack(nodes, finding.Coming(f, at)))
-	}
-	if zones := room.Zones(nodes); len(zones) > 1 {
-		for _, z := range zones {
-			add(f.Target.Name, 100, "zone "+z, room.Pack(room.Without(nodes, z), finding.Coming(f, 100)))
-		}
-	}
-	return out
-}
-
-// home are the pods that the source runs while nothing has moved.
-func home(f finding.Facts) []room.Pods {
-	out := finding.Resident(f.Source.Objects, f.InEstate)
-	for _, app := range f.Estate.Apps {
-		for _, w := range app.Workloads {
-			if w.Replicas > 0 {
-				out = append(out, room.Pods{Name: w.Kind + " " + w.Namespace + "/" + w.Name, Spec: &w.Pod.Spec, Count: w.Replicas})
-			}
-		}
-	}
-	return out
+	return f
 }
 
 func stepsOf(m *v1.Migration) int {
@@ -132,33 +100,18 @@ func stepsOf(m *v1.Migration) int {
 
 // names reads what is on the path of the names, and says when a start is safe. What
 // cannot be read is held by the gate zone.
-func (p *planning) names(ctx context.Context, e *migration.Engine, m *v1.Migration) (*finding.Names, *view.Times) {
+func (p *planning) names(ctx context.Context, e *migration.Engine, m *v1.Migration) (*finding.Names, *ttl.Report) {
 	services, err := e.Zones(ctx, m)
 	if err != nil {
 		return nil, nil
 	}
-	name := zone.CanonicalName(m.Spec.DNS.Zone)
-	own, err := services.Old.RecordSets(ctx, name)
-	if err != nil {
+	f := ttl.Facts{Zone: zone.CanonicalName(m.Spec.DNS.Zone), Ceiling: uint32(m.Spec.DNS.TTLSeconds), Now: p.clock.Now()}
+	if f.Own, err = services.Old.RecordSets(ctx, f.Zone); err != nil {
 		return nil, nil
 	}
-	parent, err := services.Parent.RecordSets(ctx, zone.CanonicalName(m.Spec.DNS.Parent))
-	if err != nil {
+	if f.Parent, err = services.Parent.RecordSets(ctx, zone.CanonicalName(m.Spec.DNS.Parent)); err != nil {
 		return nil, nil
 	}
-	ttl := uint32(cmp.Or(m.Spec.DNS.TTLSeconds, 60))
-	onPath, signed := plan.OnPath(name, own, parent)
-	names := &finding.Names{Zone: name, Signed: signed}
-	for _, set := range onPath {
-		if set.TTL > ttl {
-			names.Long = append(names.Long, fmt.Sprintf("%s has a TTL of %d s", strings.TrimSpace(set.Key.String()), set.TTL))
-		}
-	}
-	wait := time.Duration(0)
-	if len(names.Long) > 0 {
-		wait = zone.OldAnswers(onPath)
-	}
-	return names, &view.Times{
-		Zone: name, Lower: names.Long, WaitSeconds: int64(wait.Seconds()), RollbackSeconds: int64(ttl), Safe: p.clock.Now().Add(wait),
-	}
+	report := ttl.Of(f)
+	return &finding.Names{Zone: f.Zone, Signed: report.Signed, Long: report.Lower}, &report
 }

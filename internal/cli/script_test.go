@@ -30,7 +30,9 @@ import (
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
 	"crossfade.dev/internal/plan/room"
+	"crossfade.dev/internal/plan/ttl"
 	"crossfade.dev/internal/view"
+	"crossfade.dev/internal/zone"
 )
 
 var update = flag.Bool("update", false, "write the expected output of scripts anew")
@@ -412,6 +414,19 @@ func fakePlan(m *v1.Migration) view.Plan {
 	return p
 }
 
+func namesOfFiles() *ttl.Report {
+	r := ttl.Of(ttl.Facts{
+		Zone: "live.test", Ceiling: 60, Now: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
+		Parent: []zone.RecordSet{{Key: zone.Key{Name: "live.test", Type: "NS"}, TTL: 3600, Data: []string{"ns1.live.test."}}},
+		Own: []zone.RecordSet{
+			{Key: zone.Key{Name: "live.test", Type: "NS"}, TTL: 60, Data: []string{"ns1.live.test."}},
+			{Key: zone.Key{Name: "www.live.test", Type: "A"}, TTL: 300, Data: []string{"192.0.2.1"}},
+			{Key: zone.Key{Name: "pay.live.test", Type: "A"}, TTL: 300, Data: []string{"192.0.2.1"}},
+		},
+	})
+	return &r
+}
+
 // fakePlanOfFiles has one of everything that a plan may show.
 func fakePlanOfFiles(m *v1.Migration) view.Plan {
 	p := fakePlan(m)
@@ -420,12 +435,14 @@ func fakePlanOfFiles(m *v1.Migration) view.Plan {
 		{ID: "CF-NODE-003", Severity: finding.Blocks, Object: "Deployment shop/b", Observed: "wants disk=ssd"},
 		{ID: "CF-RUN-004", Severity: finding.Notes, Object: "CronJob shop/c", Observed: "0 3 * * *, no timeZone"},
 	}, nil, time.Time{})
-	p.Capacity = []view.Capacity{
-		{Side: "west", Share: 50, Placed: 4, Unplaced: 1, Short: []room.Short{{Name: "Deployment shop/a", Pods: 1}},
-			Pools: []room.Pool{{Name: "web", Zone: "z1", Nodes: 2, CPUPercent: 90, MemoryPercent: 40}}},
-		{Side: "west", Share: 100, Without: "z1", Placed: 9},
+	p.Capacity = []plan.Room{
+		{Side: "west", Share: 50, Fit: room.Fit{Placed: 4, Unplaced: 1, Short: []room.Short{{Name: "Deployment shop/a", Pods: 1}},
+			Lacking: []room.Lack{{Pool: "web", Zone: "z1", Nodes: 3}}}},
+		{Side: "west", Share: 100, Without: "z1", Fit: room.Fit{Placed: 9, Pools: []room.Pool{{Name: "web", Zone: "z2", Nodes: 2, CPUPercent: 90, MemoryPercent: 40}}}},
 	}
-	p.Names = &view.Times{Zone: "live.test", Lower: []string{"www A has a TTL of 3600 s"}, RollbackSeconds: 60, Safe: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
+	p.Costs = []plan.Cost{{MaxTotalPercent: 125, Pods: 2, CPU: "200m", Memory: "1Gi", Rounds: 4}}
+	p.Growth = []string{"west: NodePool web may grow to 100 of cpu"}
+	p.Names = namesOfFiles()
 	p.Estimate = &plan.Estimate{Objects: 10, Writes: 30, Seconds: 90, FreezeSeconds: 5, ExtraPods: 2, ExtraCPU: "200m", ExtraMemory: "1Gi"}
 	p.Unknown = []view.Unit{{Kind: "example.com/v1 Shop", Count: 3}}
 	p.Next = "crossfade explain CF-NODE-003"

@@ -10,7 +10,6 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
-	"crossfade.dev/internal/plan/room"
 )
 
 // A Finding is one kind of trouble, with every object that has it.
@@ -52,36 +51,10 @@ func Findings(all []finding.Found, waivers []v1.Waiver, now time.Time) []Finding
 	return out
 }
 
-// A Capacity is how the pods of one side fit on its nodes at one share.
-type Capacity struct {
-	Side string `json:"side"`
-	// Share is the percentage of the moving replicas that stands in the target.
-	Share int32 `json:"share"`
-	// Without names a zone that is thought away; "" if none is.
-	Without  string       `json:"without,omitempty"`
-	Placed   int32        `json:"placed"`
-	Unplaced int32        `json:"unplaced"`
-	Short    []room.Short `json:"short,omitempty"`
-	Pools    []room.Pool  `json:"pools,omitempty"`
-}
-
 // A Unit counts the objects of a kind.
 type Unit struct {
 	Kind  string `json:"kind"`
 	Count int    `json:"count"`
-}
-
-// A Times is what is to be known of the names before a start.
-type Times struct {
-	Zone string `json:"zone"`
-	// Lower are the record sets whose TTL is to be lowered, as people read them.
-	Lower []string `json:"lower,omitempty"`
-	// WaitSeconds is how long after that the old answers are gone, RollbackSeconds how
-	// long a way back takes to reach clients from then on.
-	WaitSeconds     int64 `json:"waitSeconds"`
-	RollbackSeconds int64 `json:"rollbackSeconds"`
-	// Safe is when a start is safe if the TTLs are lowered now.
-	Safe time.Time `json:"safe"`
 }
 
 // found writes the findings, worst first: each with the first objects that have it.
@@ -164,55 +137,6 @@ func (s *sheet) traitCounts(apps []plan.App) {
 	})
 	s.line()
 	s.paragraph("workloads", fmt.Sprintf("%d: %s", workloads, strings.Join(parts, ", ")))
-}
-
-// room writes how the pods fit, a line for each side and share.
-func (s *sheet) room(all []Capacity) {
-	if len(all) == 0 {
-		return
-	}
-	s.line()
-	s.line("capacity")
-	var rows [][]string
-	for _, c := range all {
-		what := fmt.Sprintf("%s at %d/%d", c.Side, c.Share, 100-c.Share)
-		if c.Without != "" {
-			what += " without " + c.Without
-		}
-		m, said := gatePassed, fmt.Sprintf("%d pods placed", c.Placed)
-		if c.Unplaced > 0 {
-			m, said = gateHeld, fmt.Sprintf("%s, %d find no place, first of %s", said, c.Unplaced, c.Short[0].Name)
-		}
-		rows = append(rows, []string{s.mark(m, what), said, poolWords(c.Pools)})
-	}
-	s.table("  ", rows)
-}
-
-// poolWords name the fullest pools, at most three.
-func poolWords(pools []room.Pool) string {
-	full := slices.Clone(pools)
-	slices.SortStableFunc(full, func(a, b room.Pool) int {
-		return cmp.Compare(max(b.CPUPercent, b.MemoryPercent), max(a.CPUPercent, a.MemoryPercent))
-	})
-	var out []string
-	for _, p := range full[:min(3, len(full))] {
-		name := strings.TrimSuffix(p.Name+" "+p.Zone, " ")
-		if p.CPUPercent < 0 {
-			out = append(out, name+": size unknown")
-			continue
-		}
-		out = append(out, fmt.Sprintf("%s: cpu %d %%, memory %d %%", name, p.CPUPercent, p.MemoryPercent))
-	}
-	return strings.Join(out, "; ")
-}
-
-func (s *sheet) times(t *Times) {
-	if t == nil {
-		return
-	}
-	s.line()
-	s.paragraph("names", fmt.Sprintf("%d record sets on the path of %s have a TTL to lower; lowered now, a start is safe at %s", len(t.Lower), t.Zone, t.Safe.UTC().Format(time.DateTime)+"Z"))
-	s.paragraph("", fmt.Sprintf("from then on a way back reaches clients in %s", Duration(time.Duration(t.RollbackSeconds)*time.Second)))
 }
 
 // estimated writes what a move would take.

@@ -9,6 +9,7 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
+	"crossfade.dev/internal/plan/ttl"
 )
 
 // A Plan is what a migration would find if it began now.
@@ -24,9 +25,14 @@ type Plan struct {
 	// Apps is the inventory.
 	Apps []plan.App `json:"apps,omitempty"`
 	// Findings are grouped, worst first.
-	Findings []Finding  `json:"findings,omitempty"`
-	Capacity []Capacity `json:"capacity,omitempty"`
-	Names    *Times     `json:"names,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+	// Capacity is how either side's pods fit at each share, Costs what both together need
+	// above what is wanted at the peak, and Growth how far nodes may be added.
+	Capacity []plan.Room `json:"capacity,omitempty"`
+	Costs    []plan.Cost `json:"costs,omitempty"`
+	Growth   []string    `json:"growth,omitempty"`
+	// Names is how long resolvers hold what leads to the estate; nil if it was not asked.
+	Names *ttl.Report `json:"names,omitempty"`
 	// Estimate is nil if nothing would move.
 	Estimate *plan.Estimate `json:"estimate,omitempty"`
 	// Unknown are kinds that are kept as they are.
@@ -79,8 +85,8 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	}
 	s.apps(apps, wide)
 	s.decisions(p.Moves, mostApps)
-	s.room(p.Capacity)
-	s.times(p.Names)
+	s.rooms(p)
+	s.names(p.Names, mostApps)
 	s.estimated(p.Estimate)
 	s.unknown(p.Unknown)
 	if p.Next != "" {

@@ -123,9 +123,16 @@ func seeNoRoom(l *look) {
 	for _, short := range room.Pack(l.Target.Objects.Nodes, coming).Short {
 		// One that no node is for is another finding.
 		if slices.ContainsFunc(l.Target.Objects.Nodes, func(n *corev1.Node) bool { return room.Schedulable(specs[short.Name], n) }) {
-			l.say(short.Name, "%d of its pods find no place in %s at 100/0", short.Pods, l.Target.Name)
+			l.say(short.Name, "%d of its pods find no place in %s at 100/0%s", short.Pods, l.Target.Name, because(short.Never))
 		}
 	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 func seeNoRoomWithout(l *look) {
@@ -162,43 +169,9 @@ func seeNoRequests(l *look) {
 // Coming are the pods that the target runs when percent of the moving workloads'
 // replicas stand there: its own, and the estate's.
 func Coming(f Facts, percent int32) []room.Pods {
-	var out []room.Pods
+	facts := plan.RoomFacts{Estate: f.Estate, InEstate: f.InEstate}
 	if f.Target != nil {
-		out = Resident(f.Target.Objects, f.InEstate)
+		facts.Target.Objects = f.Target.Objects
 	}
-	for _, app := range f.Estate.Apps {
-		for _, w := range app.Workloads {
-			if n := plan.Split(w.Replicas, percent).Target; w.Decide == v1.DecideMove && n > 0 {
-				out = append(out, room.Pods{Name: nameOf(w), Spec: &w.Pod.Spec, Count: n, Namespace: w.Namespace, Labels: w.Pod.Labels})
-			}
-		}
-	}
-	return out
-}
-
-// Resident are the pods that a cluster runs for itself: those outside the estate, and
-// one of each DaemonSet for every node that takes it.
-func Resident(o plan.Objects, inEstate func(string) bool) []room.Pods {
-	var out []room.Pods
-	add := func(kind string, obj plan.Object, pod *corev1.PodTemplateSpec, replicas *int32) {
-		n := int32(1)
-		if replicas != nil {
-			n = *replicas
-		}
-		if !inEstate(obj.GetNamespace()) && n > 0 {
-			out = append(out, room.Pods{Name: title(kind, obj), Spec: &pod.Spec, Count: n, Namespace: obj.GetNamespace(), Labels: pod.Labels})
-		}
-	}
-	for _, d := range o.Deployments {
-		add("Deployment", d, &d.Spec.Template, d.Spec.Replicas)
-	}
-	for _, s := range o.StatefulSets {
-		add("StatefulSet", s, &s.Spec.Template, s.Spec.Replicas)
-	}
-	for _, d := range o.DaemonSets {
-		out = append(out, room.Pods{
-			Name: title("DaemonSet", d), Spec: &d.Spec.Template.Spec, Daemon: true, Namespace: d.Namespace, Labels: d.Spec.Template.Labels,
-		})
-	}
-	return out
+	return facts.Coming(percent)
 }
