@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -59,29 +60,49 @@ func Rooms(f RoomFacts) []Room {
 	var out []Room
 	for _, side := range []v1.Side{v1.Source, v1.Target} {
 		at := f.on(side)
-		nodes := at.Objects.Nodes
-		if len(nodes) == 0 {
+		if len(at.Objects.Nodes) == 0 {
 			continue
 		}
+		zones := room.Zones(at.Objects.Nodes)
 		full := map[v1.Side]int32{v1.Source: 0, v1.Target: 100}[side]
-		zones := room.Zones(nodes)
 		for _, share := range shares {
-			if side == v1.Source && share == 100 || side == v1.Target && share == 0 {
+			if share == 100-full {
 				continue // nothing of the moving replicas is there
 			}
-			out = append(out, Room{Side: at.Name, Share: share, Fit: room.Pack(nodes, f.pods(side, share, nil))})
+			out = append(out, Room{Side: at.Name, Share: share})
 			if len(zones) < 2 || share != full && share != half(f.Shares) {
 				continue
 			}
 			for _, zone := range zones {
-				out = append(out, Room{Side: at.Name, Share: share, Without: zone, Fit: room.Pack(room.Without(nodes, zone), f.pods(side, share, nil))})
+				out = append(out, Room{Side: at.Name, Share: share, Without: zone})
 			}
 		}
-		if most := f.most(); side == v1.Target && len(most) > 0 {
-			out = append(out, Room{Side: at.Name, Share: 100, Grown: true, Fit: room.Pack(nodes, f.pods(side, 100, most))})
+		if side == v1.Target && len(f.most()) > 0 {
+			out = append(out, Room{Side: at.Name, Share: 100, Grown: true})
 		}
 	}
+	var group sync.WaitGroup
+	for i := range out {
+		group.Go(func() { out[i].Fit = f.pack(out[i]) })
+	}
+	group.Wait()
 	return out
+}
+
+// pack fills one room.
+func (f RoomFacts) pack(r Room) room.Fit {
+	side, most := v1.Source, map[string]int32(nil)
+	if r.Side == f.Target.Name {
+		side = v1.Target
+	}
+	if r.Grown {
+		most = f.most()
+	}
+	nodes := f.on(side).Objects.Nodes
+	if r.Without != "" {
+		nodes = room.Without(nodes, r.Without)
+	}
+	return room.Pack(nodes, f.pods(side, r.Share, most))
 }
 
 // half is the share nearest to 50/50, at which both sides carry the most together.

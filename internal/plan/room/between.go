@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -317,29 +318,44 @@ func (s *shape) allowedAt(at *place, floors []int32) bool {
 }
 
 // cellsOf groups the places that a shape may go to by the domains that count for it.
+// Most shapes count by the same ones, so the groups are kept.
 func (p *packer) cellsOf(s *shape) []*cell {
-	wide := map[int]bool{}
+	var by []int
 	for _, r := range s.rules {
 		// A domain of one node or two is no cell: one would look through all of them.
-		wide[r.tally.key] = len(p.topology.ids[r.tally.key])*2 <= len(p.places)
+		if key := r.tally.key; len(p.topology.ids[key])*2 <= len(p.places) && !slices.Contains(by, key) {
+			by = append(by, key)
+		}
 	}
-	known := map[[4]int32]*cell{}
+	kept := fmt.Sprint(s.said, by)
+	groups, known := p.groups[kept]
+	if !known {
+		groups = p.group(s.open, by)
+		p.groups[kept] = groups
+	}
 	var cells []*cell
-	for _, i := range s.open {
-		var key [4]int32
-		used := 0
-		for _, r := range s.rules {
-			if wide[r.tally.key] && used < len(key) {
-				key[used] = p.places[i].domains[r.tally.key] + 1
-				used++
-			}
-		}
-		c := known[key]
-		if c == nil {
-			c = &cell{sample: p.places[i]}
-			known[key], cells = c, append(cells, c)
-		}
-		c.places = append(c.places, i)
+	for _, places := range groups {
+		cells = append(cells, &cell{places: places, sample: p.places[places[0]]})
 	}
 	return cells
+}
+
+// group splits places by their domains of some keys.
+func (p *packer) group(places, by []int) [][]int {
+	known := map[string]int{}
+	var out [][]int
+	for _, i := range places {
+		var domains []int32
+		for _, key := range by {
+			domains = append(domains, p.places[i].domains[key])
+		}
+		name := fmt.Sprint(domains)
+		at, ok := known[name]
+		if !ok {
+			at = len(out)
+			known[name], out = at, append(out, nil)
+		}
+		out[at] = append(out[at], i)
+	}
+	return out
 }

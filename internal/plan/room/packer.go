@@ -34,6 +34,7 @@ type packer struct {
 	shapes   []*shape
 	ordered  []*shape // the shapes that go anywhere, in the order in which they went
 	topology topology
+	groups   map[string][][]int // of standing places: see cellsOf
 	puts     []put
 }
 
@@ -55,6 +56,7 @@ type shape struct {
 	need         []int64
 	ports        []int32
 	size         float64 // the largest part that one pod takes of all there is
+	said         string  // what it says about nodes
 	open         []int   // the standing places that its selectors and tolerations allow
 	late         int     // 1 if it follows others by affinity
 	rules        []rule
@@ -71,7 +73,7 @@ type put struct {
 }
 
 func newPacker(nodes []*corev1.Node, pods []Pods) *packer {
-	p := &packer{pools: map[poolKey]*Pool{}, out: map[string]bool{}}
+	p := &packer{pools: map[poolKey]*Pool{}, out: map[string]bool{}, groups: map[string][][]int{}}
 	needs := make([]requests, len(pods))
 	for i, x := range pods {
 		needs[i] = requestsOf(x.Spec)
@@ -165,15 +167,15 @@ func (p *packer) sum() []int64 {
 func (p *packer) findOpen() {
 	known := map[string][]int{}
 	for _, s := range p.shapes {
-		said := saidOfNodes(s.pods.Spec)
-		open, ok := known[said]
+		s.said = saidOfNodes(s.pods.Spec)
+		open, ok := known[s.said]
 		if !ok {
 			for i, at := range p.places {
 				if at.admits(s.pods.Spec) {
 					open = append(open, i)
 				}
 			}
-			known[said] = open
+			known[s.said] = open
 		}
 		s.open = open
 	}
