@@ -155,7 +155,7 @@ func (c cursor) prefixes() []netip.Prefix {
 }
 
 func (n *Network) attachment(c cursor, from *landing.NetworkAttachment, number int) {
-	a := &Attachment{Name: from.Name, ID: from.ID, Type: from.Type, Labels: from.RoutingPolicyLabel, Account: from.Account, Regions: from.Regions,
+	a := &Attachment{Name: from.Name, ID: from.ID, Type: from.Type, Label: from.RoutingPolicyLabel, Account: from.Account, Regions: from.Regions,
 		ResourceID: from.ResourceID, Tags: from.Tags, Acceptance: from.Acceptance, Transit: from.Transit, Place: c.place(), number: number}
 	if a.Name == "" || len(a.Regions) == 0 {
 		c.wrong("attachment", "a name and at least one region")
@@ -219,7 +219,7 @@ func (n *Network) check(spec cursor) {
 			}
 		}
 		for _, r := range n.Policy.RoutingRules {
-			if a.bgp() || !slices.Contains(r.Labels, a.Labels) {
+			if a.bgp() || !slices.Contains(r.Labels, a.Label) {
 				continue
 			}
 			for _, name := range r.Policies {

@@ -1,6 +1,7 @@
 package wan_test
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -313,7 +314,25 @@ func (l *lab) build() error {
 			return err
 		}
 	}
-	return up(here)
+	return cmp.Or(l.introduce(), up(here))
+}
+
+// introduce tells every node the link address of every other one, so that no packet
+// waits for an answer to ARP.
+func (l *lab) introduce() error {
+	for _, n := range l.nodes {
+		for _, other := range l.nodes {
+			if n == other {
+				continue
+			}
+			err := n.handle.NeighAdd(&netlink.Neigh{LinkIndex: n.link.Attrs().Index, State: netlink.NUD_PERMANENT, Family: netlink.FAMILY_V4,
+				IP: other.addr.AsSlice(), HardwareAddr: other.link.Attrs().HardwareAddr})
+			if err != nil {
+				return fmt.Errorf("tell of a neighbour: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // up waits until every cable of a namespace carries packets at this end: the kernel

@@ -227,7 +227,7 @@ func (p *plane) placeSites() {
 func (p *plane) labelled(a *Attachment, region string, inbound bool) []int {
 	var out []int
 	for _, r := range p.net.Policy.RoutingRules {
-		if a.Labels == "" || !slices.Contains(r.Labels, a.Labels) || r.Edges != nil && !slices.Contains(r.Edges, region) {
+		if a.Label == "" || !slices.Contains(r.Labels, a.Label) || r.Edges != nil && !slices.Contains(r.Edges, region) {
 			continue
 		}
 		for _, i := range p.indices(r.Policies) {

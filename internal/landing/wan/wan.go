@@ -46,10 +46,10 @@ type Network struct {
 
 // An Attachment is one attachment, and where it lands.
 type Attachment struct {
-	Name   string
-	ID     string
-	Type   landing.AttachmentType
-	Labels string // routing policy label
+	Name  string
+	ID    string
+	Type  landing.AttachmentType
+	Label string // by which routing policies are associated; empty: none
 	// Account is the owner as the documents name it, AccountID the 12 digits, empty if
 	// they are not known.
 	Account, AccountID string
