@@ -30,7 +30,7 @@ func measureAddresses(ctx context.Context, s *bench.Sheet) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	binary := filepath.Join(folder, "ipam-peer")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	build.Dir, build.Stdout, build.Stderr = addressPeer, s.Narration, s.Narration

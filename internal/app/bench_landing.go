@@ -41,7 +41,7 @@ func measureLandingPlan(ctx context.Context, s *bench.Sheet) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	if err := changedZone(ctx, folder); err != nil {
 		return err
 	}

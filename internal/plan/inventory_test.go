@@ -27,15 +27,11 @@ func deployment(name string, change func(*appsv1.Deployment)) *appsv1.Deployment
 	return d
 }
 
-func service(name string, change func(*corev1.Service)) *corev1.Service {
-	s := &corev1.Service{
+func service(name string) *corev1.Service {
+	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
 		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": name}},
 	}
-	if change != nil {
-		change(s)
-	}
-	return s
 }
 
 func TestDeploymentsAreToldApart(t *testing.T) {
@@ -81,7 +77,7 @@ func TestDeploymentsAreToldApart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Objects{Deployments: []*appsv1.Deployment{deployment("cart", tt.change)}}
 			if tt.serves {
-				o.Services = []*corev1.Service{service("cart", nil)}
+				o.Services = []*corev1.Service{service("cart")}
 			}
 			w := Inventory(o, nil).Apps[0].Workloads[0]
 			if w.Decide != tt.decide {

@@ -26,7 +26,7 @@ func TestRelationsOfAWorkload(t *testing.T) {
 	o := Objects{
 		Deployments: []*appsv1.Deployment{cart}, Autoscalers: []*autoscalingv2.HorizontalPodAutoscaler{hpa},
 		Services: []*corev1.Service{
-			service("cart", nil), service("stock", nil), service("mail", nil),
+			service("cart"), service("stock"), service("mail"),
 			{ObjectMeta: metav1.ObjectMeta{Namespace: "money", Name: "pay"}},
 		},
 		ConfigMaps: []*corev1.ConfigMap{{ObjectMeta: in("settings"), Data: map[string]string{"MAIL": "mail.shop.svc.cluster.local:25"}}},

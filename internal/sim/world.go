@@ -84,7 +84,7 @@ func newWorld(ctx context.Context, o Options) (*world, error) {
 	if err := w.makeNames(chance); err != nil {
 		return nil, err
 	}
-	if err := w.makeMigration(ctx, chance); err != nil {
+	if err := w.makeMigration(chance); err != nil {
 		return nil, err
 	}
 	w.judge, w.people, w.plan = newJudge(w), newPeople(w), newPlan(w)
@@ -134,9 +134,6 @@ func (w *world) cluster(side v1.Side) *memory.Cluster {
 	}
 	return w.target
 }
-
-// slowLabel marks pods that take a minute or so to be ready.
-const slowLabel = "slow"
 
 // startDelay is how long a pod takes until it is ready.
 func (w *world) startDelay(pod *corev1.Pod) (time.Duration, bool) {
@@ -238,7 +235,7 @@ func (w *world) breaks(rule, format string, args ...any) {
 // outside is the API of a cluster as people have it: no fault touches it.
 func outside(c *memory.Cluster, user string) cluster.API { return c.As(user, "team") }
 
-func (w *world) makeMigration(ctx context.Context, chance *rand.Rand) error {
+func (w *world) makeMigration(chance *rand.Rand) error {
 	m := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: hubNamespace, Name: migrationKey.Name}, Spec: v1.MigrationSpec{
 		Source: "source", Target: "target", Direction: v1.Forward, BackTo: v1.Prepare,
 		Shift: v1.Shift{

@@ -57,11 +57,11 @@ type Server struct {
 // NewServer starts a server that stops with the test.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	packets, err := net.ListenPacket("udp", listener.Addr().String())
+	packets, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", listener.Addr().String())
 	if err != nil {
 		_ = listener.Close()
 		t.Fatal(err)

@@ -146,12 +146,12 @@ func (c contents) remove(record wire.RR, atApex bool) {
 func (c contents) add(zoneName string, record wire.RR) {
 	added := zone.Group([]wire.RR{record})[0]
 	held, exists := c[added.Key]
-	switch {
-	case added.Type == "SOA":
+	switch added.Type {
+	case "SOA":
 		if !exists || !newer(zoneName, held, added) {
 			return
 		}
-	case added.Type == "CNAME":
+	case "CNAME":
 		for key := range c {
 			if key.Name == added.Name && key.Type != "CNAME" {
 				return

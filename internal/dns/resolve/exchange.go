@@ -67,10 +67,11 @@ func (l *lane) attempt(ctx context.Context, question *wire.Msg, packed []byte) (
 	// A deadline in the past ends a read or write that is under way.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	sent := packed
 	if l.network == "tcp" {
-		packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
+		sent = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
 	}
-	if _, err := conn.Write(packed); err != nil {
+	if _, err := conn.Write(sent); err != nil {
 		return nil, err
 	}
 	return l.read(question)

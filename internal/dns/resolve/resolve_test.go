@@ -119,7 +119,7 @@ func TestLostQuestionIsAskedAgain(t *testing.T) {
 // A conversation that somebody else answers first: the lies are skipped.
 func TestForgedAnswersAreSkipped(t *testing.T) {
 	set := dnstest.Set(t, "pay."+zoneName, "A", 60, "192.0.2.1")
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	socket, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

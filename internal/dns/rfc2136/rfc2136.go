@@ -179,15 +179,14 @@ func (c *connection) update(zoneName string, swap dns.Swap, guard *dns.RecordSet
 	if err != nil {
 		return err
 	}
-	// %v in place of %w: what is transient for a question is unknown for an update.
 	if sent, err := c.send(message); err != nil && sent {
-		return fmt.Errorf("send update: %v: outcome unknown", err)
+		return unknown("send update", err)
 	} else if err != nil {
 		return fmt.Errorf("update was not sent: %w", err)
 	}
 	reply, err := c.receive(message.Id, false)
 	if err != nil {
-		return fmt.Errorf("no answer to the update: %v: outcome unknown", err)
+		return unknown("no answer to the update", err)
 	}
 	switch reply.Rcode {
 	case wire.RcodeSuccess:
@@ -202,6 +201,12 @@ func (c *connection) update(zoneName string, swap dns.Swap, guard *dns.RecordSet
 	}
 }
 
+// unknown says that an update may have been made or not. It does not wrap err: what is
+// transient for a question is not for an update.
+func unknown(what string, err error) error {
+	return fmt.Errorf("%s: %s: outcome unknown", what, err.Error())
+}
+
 // refused finds out which prerequisite did not hold. Nothing was changed.
 func (c *connection) refused(zoneName string, swap dns.Swap, guard *dns.RecordSet, rcode int) error {
 	sets, err := c.transfer(zoneName)
@@ -209,7 +214,7 @@ func (c *connection) refused(zoneName string, swap dns.Swap, guard *dns.RecordSe
 		if guard != nil {
 			return fmt.Errorf("%s, and no transfer to say why: %w: %w", rcodeText(rcode), dns.ErrTransient, err)
 		}
-		return fmt.Errorf("%s, and no transfer to say why (%v): %w", rcodeText(rcode), err, dns.ErrChanged)
+		return fmt.Errorf("%s, and no transfer to say why (%s): %w", rcodeText(rcode), err.Error(), dns.ErrChanged)
 	}
 	if swap.Old == nil {
 		if blocker := beside(sets, swap.Key()); blocker != nil {

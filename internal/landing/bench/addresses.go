@@ -39,7 +39,7 @@ func Addresses(ctx context.Context, w io.Writer, operations int, peer *exec.Cmd)
 			return err
 		}
 	}
-	ops := trace(1, operations, 8, max(operations/10, 1000), 0.05, 1)
+	ops := trace(1, operations, 8, max(operations/10, 1000), 1)
 	if err := alone(w, ops); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func speed(w io.Writer) error {
 // comparePeer replays a trace of a smaller pool with go-ipam and with ours.
 func comparePeer(ctx context.Context, w io.Writer, peer *exec.Cmd) error {
 	const pool, operations = 12, 20_000
-	ops := trace(2, operations, pool, 5_000, 0.05, 1)
+	ops := trace(2, operations, pool, 5_000, 1)
 	answers, spent, err := replayPeer(ctx, peer, ops, pool)
 	if err != nil {
 		return fmt.Errorf("the peer: %w", err)

@@ -26,7 +26,7 @@ func TestAddresses(t *testing.T) {
 // With -race this is the proof that goroutines do not meet.
 func TestNothingOverlapsTogether(t *testing.T) {
 	var out strings.Builder
-	if err := together(&out, trace(3, 100_000, 12, 10_000, 0.05, 1.05), 12); err != nil {
+	if err := together(&out, trace(3, 100_000, 12, 10_000, 1.05), 12); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -36,7 +36,7 @@ func TestNothingOverlapsTogether(t *testing.T) {
 // the networks can double.
 func TestRoomCostsAlmostNoRefusals(t *testing.T) {
 	for _, pool := range []int{8, 12} {
-		ops := trace(1, 300_000, pool, 50_000, 0.05, 1.05)
+		ops := trace(1, 300_000, pool, 50_000, 1.05)
 		s, err := space(pool)
 		if err != nil {
 			t.Fatal(err)

@@ -19,10 +19,11 @@ type operation struct {
 }
 
 // trace returns so many operations on a pool of a prefix length. What is wanted goes
-// up and down between low and high, shares of the pool, once every period. Who asks
+// up and down between low and high, shares of the pool, once every period: low is 5 %. Who asks
 // does not know who was refused, so that every allocator gets the same trace: the
 // release of what was refused does nothing.
-func trace(seed uint64, operations, pool, period int, low, high float64) []operation {
+func trace(seed uint64, operations, pool, period int, high float64) []operation {
+	const low = 0.05
 	r := rand.New(rand.NewPCG(seed, 0))
 	all := make([]operation, 0, operations)
 	var wanted []operation

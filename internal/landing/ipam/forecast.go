@@ -132,7 +132,8 @@ func (a *Addresses) forecast(p *AddressPool, in *pool, family Family, at time.Ti
 func interval(count int) (low, high float64) {
 	const deviations = 1.645 / 2 // 90 %
 	root := math.Sqrt(float64(count))
-	return math.Pow(max(0, root-deviations)/root, 2), math.Pow((root+deviations)/root, 2)
+	few, many := max(0, root-deviations)/root, (root+deviations)/root
+	return few * few, many * many
 }
 
 func dayOf(t time.Time) landing.Day {

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -219,8 +220,9 @@ func FuzzCondition(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := review.ParseCondition(text)
 		if err != nil {
-			if at := err.(*review.SyntaxError).Offset; at < 0 || at > len(text) {
-				t.Fatalf("%q: wrong at %d", text, at)
+			var wrong *review.SyntaxError
+			if !errors.As(err, &wrong) || wrong.Offset < 0 || wrong.Offset > len(text) {
+				t.Fatalf("%q: %v; want a place in the text", text, err)
 			}
 			return
 		}

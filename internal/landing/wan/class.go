@@ -151,7 +151,7 @@ func (c *classifier) entry(a *Attachment, e *entry) {
 // unread reports whether answers may name the prefix, since attributes of its routes
 // are not known that a routing policy asks for.
 func (c *classifier) unread(a *Attachment) bool {
-	return a.bgp() && !(a.routes.pathKnown && a.routes.communitiesKnown && a.routes.medKnown) && len(c.p.net.Policy.RoutingPolicies) > 0
+	return a.bgp() && (!a.routes.pathKnown || !a.routes.communitiesKnown || !a.routes.medKnown) && len(c.p.net.Policy.RoutingPolicies) > 0
 }
 
 // find returns the hosts that a text names.

@@ -118,12 +118,11 @@ func (c cursor) text(what string) string {
 	return c.node.Text
 }
 
-// optional returns a string, or nothing if it is not there.
-func (c cursor) optional(what string) string {
-	if !c.there() {
-		return ""
+// described reads a description, if one is there. Nobody asks what it says.
+func (c cursor) described(name string) {
+	if d := c.field(name); d.there() {
+		d.text("a description")
 	}
-	return c.text(what)
 }
 
 // one returns a string that must be one of some.

@@ -232,7 +232,7 @@ func modelWay(hops []wan.Hop) []string {
 // regions.
 func sameWay(model, packets []string) bool {
 	for i, p := range packets {
-		if i >= len(model) || model[i] != p && !(strings.HasSuffix(model[i], "@") && strings.HasPrefix(p, model[i])) {
+		if i >= len(model) || model[i] != p && (!strings.HasSuffix(model[i], "@") || !strings.HasPrefix(p, model[i])) {
 			return false
 		}
 	}

@@ -225,7 +225,7 @@ func (p *Policy) group(c cursor) {
 	})
 	p.Groups = append(p.Groups, Group{Name: name})
 	if c.object("a network function group", "name", "description", "require-attachment-acceptance") {
-		c.field("description").optional("a description")
+		c.described("description")
 		p.Groups[len(p.Groups)-1].RequireAcceptance = c.field("require-attachment-acceptance").boolean(false)
 	}
 }
@@ -234,7 +234,7 @@ func (p *Policy) segment(c cursor, s *Segment) {
 	if !c.object("a segment", "name", "description", "edge-locations", "isolate-attachments", "require-attachment-acceptance", "deny-filter", "allow-filter") {
 		return
 	}
-	c.field("description").optional("a description")
+	c.described("description")
 	s.Edges = p.edges(c.field("edge-locations"))
 	s.Isolated = c.field("isolate-attachments").boolean(false)
 	s.RequireAcceptance = c.field("require-attachment-acceptance").boolean(true)

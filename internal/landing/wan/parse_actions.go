@@ -41,7 +41,7 @@ func (p *Policy) action(c cursor) {
 		return
 	}
 	c.object("a segment action", append([]string{"action", "segment", "description"}, fieldsOfAction[name]...)...)
-	c.field("description").optional("a description")
+	c.described("description")
 	segment := p.isSegment(c.field("segment"))
 	switch name {
 	case actionShare:
@@ -157,14 +157,14 @@ func (p *Policy) isGroup(c cursor) string {
 	if len(items) > 1 {
 		c.wrong("group", "one network function group")
 	}
-	for _, item := range items {
-		text := item.text("the name of a network function group")
-		if _, ok := p.groupIndex[text]; !ok && text != "" {
-			item.wrong("group", "the name of a declared network function group")
-		}
-		return text
+	if len(items) == 0 {
+		return ""
 	}
-	return ""
+	text := items[0].text("the name of a network function group")
+	if _, ok := p.groupIndex[text]; !ok && text != "" {
+		items[0].wrong("group", "the name of a declared network function group")
+	}
+	return text
 }
 
 func (p *Policy) override(c cursor) Override {

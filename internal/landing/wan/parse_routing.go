@@ -18,7 +18,7 @@ func (p *Policy) routingPolicy(c cursor) {
 		if r.Name != "" && (!alphanumeric(r.Name) || len(r.Name) > 100) {
 			at.wrong("name", "a name of at most 100 letters and digits")
 		}
-		c.field("routing-policy-description").optional("a description")
+		c.described("routing-policy-description")
 		r.Inbound = c.field("routing-policy-direction").one("direction", "inbound", "outbound") == "inbound"
 		number := c.field("routing-policy-number")
 		r.Number = int(number.number("rule-number", 1, maxRouting))
@@ -75,14 +75,15 @@ func (c cursor) community() string {
 	return text
 }
 
-// numeral returns a number that may stand in quotes, as some tools write it.
-func (c cursor) numeral(code string, least, most int64) int64 {
+// numeral returns a number of up to 32 bits that may stand in quotes, as some tools
+// write it.
+func (c cursor) numeral(code string, least int64) int64 {
 	if c.there() && c.node.Kind == source.String {
 		bare := *c.node
 		bare.Kind = source.Number
 		c.node = &bare
 	}
-	return c.number(code, least, most)
+	return c.number(code, least, maxASN)
 }
 
 func routeMatch(c cursor) RouteMatch {
@@ -100,9 +101,9 @@ func routeMatch(c cursor) RouteMatch {
 	case communityIn:
 		m.Text = value.community()
 	case asnInPath:
-		m.Number = value.numeral("asn", 1, maxASN)
+		m.Number = value.numeral("asn", 1)
 	case medEquals:
-		m.Number = value.numeral("med", 0, maxASN)
+		m.Number = value.numeral("med", 0)
 	}
 	return m
 }
@@ -123,7 +124,7 @@ func (p *Policy) routingAction(c cursor, r *RoutingRule) {
 		r.Prefix = value.prefix()
 	case actPrepend, actRemoveASN, actReplaceASN:
 		for _, item := range value.some("ASNs") {
-			asn := item.numeral("asn", 1, maxASN)
+			asn := item.numeral("asn", 1)
 			r.Numbers = append(r.Numbers, asn)
 			if p.ours(asn) {
 				item.wrong("asn", "an ASN outside asn-ranges, which belong to the core network")
@@ -132,7 +133,7 @@ func (p *Policy) routingAction(c cursor, r *RoutingRule) {
 	case actAddCommunity, actRemoveCommunity:
 		r.Text = value.community()
 	case actMED, actPreference:
-		r.Numbers = []int64{value.numeral("number", 0, maxASN)}
+		r.Numbers = []int64{value.numeral("number", 0)}
 	}
 }
 

@@ -58,7 +58,7 @@ func (p *Policy) attachmentRules(c cursor) {
 
 func (p *Policy) attachmentRule(c cursor, taken map[int64]bool) {
 	r := AttachmentRule{Number: c.ruleNumber(maxRule, taken), place: c.place()}
-	c.field("description").optional("a description")
+	c.described("description")
 	conditions := c.field("conditions").some("conditions")
 	for _, item := range conditions {
 		r.Conditions = append(r.Conditions, condition(item))
@@ -164,7 +164,7 @@ func (p *Policy) labelRules(c cursor) {
 			continue
 		}
 		r := RoutingLabelRule{Number: item.ruleNumber(maxRule, taken), Edges: p.edges(item.field("edge-locations"))}
-		item.field("description").optional("a description")
+		item.described("description")
 		for _, condition := range item.field("conditions").some("conditions") {
 			if condition.object("a condition", "type", "value") {
 				condition.field("type").one("condition", "routing-policy-label")

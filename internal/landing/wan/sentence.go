@@ -112,7 +112,7 @@ func through(groups []string) string {
 // String tells a flow in one sentence.
 func (f Flow) String() string {
 	who, one := f.From.who(false)
-	text := who + " " + f.Outcome.does(one, f.To.what(false), Outcome{Verdict: Unknown})
+	text := who + " " + f.does(one, f.To.what(false), Outcome{Verdict: Unknown})
 	if f.Verdict == No {
 		return text
 	}

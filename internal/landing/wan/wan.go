@@ -24,7 +24,6 @@ package wan
 
 import (
 	"net/netip"
-	"slices"
 
 	landing "crossfade.dev/api/landing/v1alpha1"
 	"crossfade.dev/internal/landing/source"
@@ -70,9 +69,6 @@ type Attachment struct {
 
 // bgp reports whether the attachment has a BGP peer on the far side.
 func (a *Attachment) bgp() bool { return a.Type != landing.AttachmentVPC }
-
-// at reports whether the attachment stands at the edge of a region.
-func (a *Attachment) at(region string) bool { return slices.Contains(a.Regions, region) }
 
 // A Landing says where an attachment lands: in a segment, in a network function
 // group, or nowhere.
