@@ -49,6 +49,9 @@ var portableFields = []struct{ kind, field, why string }{
 	{"PersistentVolumeClaim", "spec.volumeName", "it is bound on either side by itself"},
 	{"PersistentVolume", "spec.claimRef.uid", "it is bound on either side by itself"},
 	{"PersistentVolume", "spec.claimRef.resourceVersion", "it is bound on either side by itself"},
+	{"StatefulSet", "spec.volumeClaimTemplates[].apiVersion", "the API server writes it, in some of its answers"},
+	{"StatefulSet", "spec.volumeClaimTemplates[].kind", "the API server writes it, in some of its answers"},
+	{"StatefulSet", "spec.volumeClaimTemplates[].status", "the API server writes it"},
 	{"CustomResourceDefinition", "spec.preserveUnknownFields", "v1 no longer has it"},
 }
 
@@ -193,7 +196,10 @@ func fieldName(o Own) string {
 	if len(o.Field) == 3 && o.Field[1] == "annotations" {
 		name = "metadata.annotations: " + o.Field[2]
 	}
-	if o.With != nil {
+	switch {
+	case o.Is != "":
+		name += fmt.Sprintf(" where %s is `%s`", strings.Join(o.With, "."), o.Is)
+	case o.With != nil:
 		name += " where there is " + strings.Join(o.With, ".")
 	}
 	return name

@@ -90,8 +90,9 @@ type Engine struct {
 type Own struct {
 	Field object.Field
 	Why   string
-	// With limits it to objects that have another field.
+	// With limits it to objects that have another field, with the value Is if that is set.
 	With object.Field
+	Is   string
 }
 
 // A Rank is a place in the order of writing. Ranks are written one after the
@@ -234,6 +235,7 @@ var serviceOwn = append(
 	[]Own{
 		{Field: object.Field{"spec", "loadBalancerIP"}, Why: sourceAddress},
 		{Field: object.Field{"spec", "externalIPs"}, Why: sourceAddress},
+		{Field: object.Field{"spec", "externalTrafficPolicy"}, With: object.Field{"spec", "type"}, Is: "ClusterIP", Why: "it goes with spec.externalIPs"},
 		{Field: object.Field{"spec", "ipFamilies"}, Why: networksDecide},
 		{Field: object.Field{"spec", "ipFamilyPolicy"}, Why: networksDecide},
 	},
@@ -344,7 +346,8 @@ func (e *Except) matches(obj *unstructured.Unstructured) bool {
 func (r *Rule) own(obj *unstructured.Unstructured) []object.Field {
 	var fields []object.Field
 	for _, o := range r.Own {
-		if _, with, _ := unstructured.NestedFieldNoCopy(obj.Object, o.With...); with || o.With == nil {
+		value, with, _ := unstructured.NestedFieldNoCopy(obj.Object, o.With...)
+		if o.With == nil || with && (o.Is == "" || value == o.Is) {
 			fields = append(fields, o.Field)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -28,9 +29,11 @@ type servers struct {
 	t        testing.TB
 	from, to *cluster.Cluster
 	counted  *counting
-	ledger   map[string]Entry
-	config   Config
-	mirror   *Mirror
+	// fromConfig and toConfig lead to the API servers without the product's client.
+	fromConfig, toConfig *rest.Config
+	ledger               map[string]Entry
+	config               Config
+	mirror               *Mirror
 }
 
 // counting counts writes.
@@ -57,8 +60,8 @@ func (c *counting) Patch(ctx context.Context, obj client.Object, patch client.Pa
 func startServers(t testing.TB) *servers {
 	t.Helper()
 	s := &servers{t: t, ledger: map[string]Entry{}}
-	for _, side := range []**cluster.Cluster{&s.from, &s.to} {
-		config := controltest.Start(t)
+	s.fromConfig, s.toConfig = controltest.Start(t), controltest.Start(t)
+	for config, side := range map[*rest.Config]**cluster.Cluster{s.fromConfig: &s.from, s.toConfig: &s.to} {
 		c, err := cluster.Connect(t.Context(), cluster.Options{Config: config, Identity: "test"})
 		if err != nil {
 			t.Fatal(err)
@@ -278,15 +281,8 @@ func thereAndBack(t *testing.T, s *servers) {
 		}
 	}
 
-	back := map[string]Entry{}
-	w := &world{ledger: back}
-	forward := s.config.Record
-	turned := s.config
-	turned.From, turned.To = s.config.To, s.config.From
-	turned.From.Feed, turned.To.Feed = Watches(t.Context(), s.to.API, clock.RealClock{}, func() {}), Watches(t.Context(), s.from.API, clock.RealClock{}, func() {})
-	turned.Record, turned.Back = w.record(back), &forward
 	m := s.mirror
-	s.mirror = New(turned)
+	s.turn()
 	if report = s.follow(); !report.Level() || len(report.Held) > 0 {
 		t.Errorf("turned: %+v", report)
 	}
@@ -294,6 +290,18 @@ func thereAndBack(t *testing.T, s *servers) {
 		t.Errorf("after turning: %s", d)
 	}
 	s.mirror = m
+}
+
+// turn makes the mirror go the other way.
+func (s *servers) turn() {
+	back := map[string]Entry{}
+	w := &world{ledger: back}
+	forward := s.config.Record
+	turned := s.config
+	turned.From, turned.To, turned.Turned = s.config.To, s.config.From, true
+	turned.From.Feed, turned.To.Feed = Watches(s.t.Context(), s.to.API, clock.RealClock{}, func() {}), Watches(s.t.Context(), s.from.API, clock.RealClock{}, func() {})
+	turned.Record, turned.Back = w.record(back), &forward
+	s.mirror = New(turned)
 }
 
 // everythingOf lists the mirrored kinds of the estate.

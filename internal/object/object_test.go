@@ -78,6 +78,15 @@ func TestFormsLeaveOutWhatIsTheClusters(t *testing.T) {
 			canonical_: `{apiVersion: v1, kind: ServiceAccount, metadata: {name: app}, secrets: [{name: registry}]}`,
 		},
 		{
+			name: "what only JSON says of a StatefulSet's claims",
+			in: `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {volumeClaimTemplates: [
+				{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}, status: {phase: Pending}}]}}`,
+			portable: `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {volumeClaimTemplates: [
+				{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}, status: {phase: Pending}}]}}`,
+			canonical_: `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {volumeClaimTemplates: [
+				{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}]}}`,
+		},
+		{
 			name: "the binding of a volume",
 			in: `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: d, annotations: {pv.kubernetes.io/bind-completed: "yes"}, finalizers: [kubernetes.io/pvc-protection]},
 				spec: {volumeName: pv1, accessModes: [ReadWriteOnce]}}`,

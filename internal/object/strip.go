@@ -43,12 +43,13 @@ const lastApplied = corev1.LastAppliedConfigAnnotation
 // byKind holds what else is the cluster's, by kind. The functions may change what
 // they are given.
 var byKind = map[schema.GroupKind]struct{ portable, canonical func(map[string]any) }{
-	{Kind: "Service"}:               {portable: stripService, canonical: ignoreNodePorts},
-	{Kind: "Secret"}:                {portable: stripToken},
-	{Kind: "ServiceAccount"}:        {portable: stripTokenNames},
-	{Kind: "Namespace"}:             {portable: remove("spec", "finalizers")},
-	{Kind: "PersistentVolumeClaim"}: {canonical: remove("spec", "volumeName")},
-	{Kind: "PersistentVolume"}:      {portable: stripClaimRef},
+	{Kind: "Service"}:                    {portable: stripService, canonical: ignoreNodePorts},
+	{Kind: "Secret"}:                     {portable: stripToken},
+	{Kind: "ServiceAccount"}:             {portable: stripTokenNames},
+	{Kind: "Namespace"}:                  {portable: remove("spec", "finalizers")},
+	{Kind: "PersistentVolumeClaim"}:      {canonical: remove("spec", "volumeName")},
+	{Kind: "PersistentVolume"}:           {portable: stripClaimRef},
+	{Group: "apps", Kind: "StatefulSet"}: {canonical: stripClaimTemplates},
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: {portable: remove("spec", "preserveUnknownFields")},
 }
 
@@ -209,6 +210,20 @@ func stripTokenNames(obj map[string]any) {
 		return
 	}
 	obj["secrets"] = secrets
+}
+
+// stripClaimTemplates drops what API servers add to a StatefulSet's claims when they
+// answer in JSON, but not in protobuf.
+func stripClaimTemplates(obj map[string]any) {
+	spec, _ := obj["spec"].(map[string]any)
+	claims, _ := spec["volumeClaimTemplates"].([]any)
+	for _, claim := range claims {
+		if fields, ok := claim.(map[string]any); ok {
+			delete(fields, "apiVersion")
+			delete(fields, "kind")
+			delete(fields, "status")
+		}
+	}
 }
 
 func stripClaimRef(obj map[string]any) {
