@@ -22,6 +22,7 @@ var Explanations = map[Reason]Explanation{
 	VersionUnsupported: {"The freeze needs ValidatingAdmissionPolicy, which is stable from Kubernetes 1.30.", "Upgrade the cluster."},
 	PermissionMissing:  {"The engine's account may not do something that the stage needs.", "Grant the verb and resource in the message; config/rbac has the complete role."},
 	DecisionNeeded:     {"Some workloads are not plain serving Deployments, and how they move is not guessed.", "Add a decision for each to spec.decisions: Move, or Stay to leave it in the source, bridged."},
+	NetworkUnreached:   {"From a node of one cluster no connection was made to the other's pods, or it could not be tried.", "Open routes and firewalls between both sides' pod ranges, as the message names them, and measure again; where they cannot be opened, move by weights instead of the bridge and waive the gate."},
 	FindingBlocks:      {"A finding of the plan would hurt someone in a move; the gate has its id as its name.", "`crossfade explain` with the id says why and what to do; or waive it by its id, with a reason, an owner and an expiry."},
 	CapacityShort:      {"The target has no room for what is to move.", "Add nodes or raise quotas in the target."},
 	ZoneMissing:        {"A service that should hold the zone, or its parent, does not, or does not say so.", "Check spec.dns: servers, key and transfer permission (AXFR) of the service in the message."},

@@ -22,6 +22,7 @@ const (
 	VersionUnsupported Reason = "VersionUnsupported"
 	PermissionMissing  Reason = "PermissionMissing"
 	DecisionNeeded     Reason = "DecisionNeeded"
+	NetworkUnreached   Reason = "NetworkUnreached"
 	CapacityShort      Reason = "CapacityShort"
 	FindingBlocks      Reason = "FindingBlocks"
 	ZoneMissing        Reason = "ZoneMissing"

@@ -41,6 +41,7 @@ type planning struct {
 	unknown                  map[schema.GroupVersionKind]int
 	zones                    *zones
 	lacking                  []finding.Right
+	ways                     []plan.Way
 	// close ends what has to stay open until the plan is made.
 	close func()
 }
@@ -141,7 +142,12 @@ func (p *planning) takeBoth(ctx context.Context, source, target *cluster.Cluster
 			return err
 		}
 	}
-	return nil
+	if !p.o.ProbePods {
+		return nil
+	}
+	var err error
+	p.ways, err = measureWays(ctx, source, target, p.o)
+	return err
 }
 
 // takeCensus reads one cluster, and asks what this account may do there.
@@ -200,6 +206,8 @@ func (p *planning) view(ctx context.Context) (view.Plan, error) {
 	rooms := p.roomFacts(found.Estate, in, m)
 	out.Capacity, out.Costs = plan.Rooms(rooms), plan.Costs(found.Estate, m.Spec.Shift.MaxTotalPercent)
 	out.Growth = append(plan.Growth(rooms.Source), plan.Growth(rooms.Target)...)
+	out.Ways = p.ways
+	out.Gates = append(out.Gates, plan.Waive(plan.ReachGates(p.ways), m.Spec.Waivers, p.clock.Now())...)
 	if p.zones != nil && m.Spec.DNS != nil {
 		names, times := p.names(ctx, surveyor, m)
 		facts.Names, out.Names = names, times

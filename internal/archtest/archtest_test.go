@@ -25,7 +25,7 @@ type rule struct {
 
 var act = []string{
 	"internal/cluster", "internal/mirror", "internal/bridge", "internal/freeze", "internal/ledger", "internal/dns",
-	"internal/queue", "internal/snapshot", "internal/probe", "internal/flowlog", "internal/census",
+	"internal/queue", "internal/snapshot", "internal/probe", "internal/flowlog", "internal/census", "internal/reach",
 }
 
 var show = []string{"internal/view", "internal/cli", "internal/web", "internal/demo"}

@@ -85,6 +85,13 @@ type PlanOptions struct {
 	From, TargetFrom string
 	// TenantLabels are labels of namespaces that say who owns them, the first first.
 	TenantLabels []string
+	// ProbePods is the consent to make short-lived pods of ProbeImage (empty means the
+	// default) in both clusters, which measure whether their networks reach each other.
+	ProbePods  bool
+	ProbeImage string
+	// SourceAddresses and TargetAddresses, as host and port, are asked besides, each from
+	// the other side.
+	SourceAddresses, TargetAddresses []string
 	// Save is a file in which the source's state is pinned; empty means none.
 	Save string
 }

@@ -21,6 +21,7 @@ type planFlags struct {
 	from, targetFrom             string
 	html, save                   string
 	tenantLabels                 []string
+	probe                        probeFlags
 	apps                         int
 	format                       format
 }
@@ -57,9 +58,10 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
 	cmd.Flags().StringVar(&f.html, "html", "", "File to write the plan to as one HTML page, besides")
 	cmd.Flags().StringVar(&f.save, "save", "", "File in which the source's state is pinned, for crossfade run --plan")
 	cmd.Flags().StringSliceVar(&f.tenantLabels, "tenant-label", nil, "Labels of namespaces that say who owns them, the first first (else one that ends in team, tenant, owner or squad)")
+	f.probe.register(cmd)
 	outputFlag(cmd, &f.format, asJSON, asYAML, asWide, asSARIF)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := f.checkPlaces(); err != nil {
+		if err := cmp.Or(f.checkPlaces(), f.probe.check(f.from)); err != nil {
 			return err
 		}
 		m, err := s.planned(cmd.Context(), &f, args)
@@ -69,6 +71,7 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
 		p, err := s.commands.Plan(cmd.Context(), PlanOptions{
 			Hub: s.hub(), Route: f.route, Migration: m, SourceContext: f.sourceContext, TargetContext: f.targetContext,
 			From: f.from, TargetFrom: f.targetFrom, TenantLabels: f.tenantLabels, Save: f.save,
+			ProbePods: f.probe.pods, ProbeImage: f.probe.image, SourceAddresses: f.probe.source, TargetAddresses: f.probe.target,
 		})
 		if err != nil {
 			return err

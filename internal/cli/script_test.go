@@ -327,6 +327,9 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 		Plan: func(_ context.Context, o PlanOptions) (view.Plan, error) {
 			fmt.Fprintf(ts.Stderr(), "plan %s: %s to %s, contexts %q %q, route %v\n",
 				o.Migration.Name, o.Migration.Spec.Source, o.Migration.Spec.Target, o.SourceContext, o.TargetContext, o.Route)
+			if o.ProbePods {
+				fmt.Fprintf(ts.Stderr(), "probe pods of %q, addresses %v and %v\n", o.ProbeImage, o.SourceAddresses, o.TargetAddresses)
+			}
 			if o.From != "" {
 				fmt.Fprintf(ts.Stderr(), "from %q to %q, tenants %v, save %q\n", o.From, o.TargetFrom, o.TenantLabels, o.Save)
 				return fakePlanOfFiles(o.Migration), answer()
@@ -442,6 +445,11 @@ func fakePlanOfFiles(m *v1.Migration) view.Plan {
 	}
 	p.Costs = []plan.Cost{{MaxTotalPercent: 125, Pods: 2, CPU: "200m", Memory: "1Gi", Rounds: 4}}
 	p.Growth = []string{"west: NodePool web may grow to 100 of cpu"}
+	p.Ways = []plan.Way{
+		{From: "east", To: "west", Range: plan.PodRange, Verdict: v1.Passed, Address: "10.2.1.7:8080", Seconds: 1.2},
+		{From: "west", To: "east", Range: plan.PodRange, Verdict: v1.Failed, Address: "10.1.1.7:8080", Seconds: 10, Observed: "dial tcp 10.1.1.7:8080: i/o timeout"},
+		{From: "west", To: "east", Range: plan.NodeRange, Verdict: v1.Held, Observed: "no address of a node was seen in east"},
+	}
 	p.Names = namesOfFiles()
 	p.Estimate = &plan.Estimate{Objects: 10, Writes: 30, Seconds: 90, FreezeSeconds: 5, ExtraPods: 2, ExtraCPU: "200m", ExtraMemory: "1Gi"}
 	p.Unknown = []view.Unit{{Kind: "example.com/v1 Shop", Count: 3}}

@@ -28,6 +28,7 @@ const (
 	GateStaying    = "staying"
 	GateComparison = "comparison"
 	GateReachable  = "reachable"
+	GateNetworks   = "networks"
 	// GateEntry is about the names of the estate and the entries of the target, and
 	// GateServed about what the source still serves when it is to be let go.
 	GateEntry  = "entry"
@@ -86,6 +87,8 @@ type PreflightFacts struct {
 	Source, Target SiteFacts
 	Apps           int
 	Undecided      []Workload
+	// Ways are those of the bridge that were measured; nil if nobody asked for that.
+	Ways []Way
 	// Names is nil if the migration has no zone.
 	Names *NameFacts
 	// Blocking are the findings that hold a migration, worst first.
@@ -123,6 +126,7 @@ func PreflightGates(f PreflightFacts) []v1.Gate {
 	if f.Names != nil {
 		gates = append(gates, zoneGate(*f.Names))
 	}
+	gates = append(gates, ReachGates(f.Ways)...)
 	for _, b := range f.Blocking {
 		observed := b.First
 		if b.Objects > 1 {

@@ -31,6 +31,8 @@ type Plan struct {
 	Capacity []plan.Room `json:"capacity,omitempty"`
 	Costs    []plan.Cost `json:"costs,omitempty"`
 	Growth   []string    `json:"growth,omitempty"`
+	// Ways are those of the bridge as they were measured; none if nobody asked for it.
+	Ways []plan.Way `json:"ways,omitempty"`
 	// Names is how long resolvers hold what leads to the estate; nil if it was not asked.
 	Names *ttl.Report `json:"names,omitempty"`
 	// Estimate is nil if nothing would move.
@@ -86,6 +88,7 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	s.apps(apps, wide)
 	s.decisions(p.Moves, mostApps)
 	s.rooms(p)
+	s.ways(p.Ways)
 	s.names(p.Names, mostApps)
 	s.estimated(p.Estimate)
 	s.unknown(p.Unknown)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/room"
 	"crossfade.dev/internal/plan/ttl"
@@ -163,3 +164,20 @@ func (s *sheet) names(r *ttl.Report, most int) {
 }
 
 func seconds(n int64) string { return Duration(time.Duration(n) * time.Second) }
+
+// ways writes what was measured between the networks, a line for each way.
+func (s *sheet) ways(all []plan.Way) {
+	if len(all) == 0 {
+		return
+	}
+	s.line()
+	s.line("networks")
+	marks := map[v1.Verdict]mark{v1.Passed: gatePassed, v1.Failed: gateFailed}
+	for _, w := range all {
+		m, known := marks[w.Verdict]
+		if !known {
+			m = gateHeld
+		}
+		s.line("  ", s.mark(m, w.String()))
+	}
+}
