@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (c *callFlags) register(cmd *cobra.Command) {
 	f.StringVar(&c.account, "account", "", "Account of whoever calls: its name or its 12 digits")
 	f.StringVar(&c.action, "action", "", "What is called, as s3:PutObject")
 	f.StringVar(&c.resource, "resource", "", "ARN of what is called upon (any that the action can be about if empty)")
-	f.StringVar(&c.resourceAccount, "resource-account", "", "Account that owns the resource (the one that --resource names, else --account)")
+	f.StringVar(&c.resourceAccount, "resource-account", "", "Account that owns the resource (the one that --resource names; without --resource, --account)")
 	f.StringVar(&c.region, "region", "", "Region in which it is called")
 	f.StringVar(&c.role, "role", "", "Role of the account that calls, with its path: platform/deployer")
 	f.StringVar(&c.principal, "principal", "", "ARN of whoever calls, instead of --role")
@@ -131,6 +132,8 @@ func (c *callFlags) check() error {
 		return fmt.Errorf("--resource %q: want an ARN, or * for an action that is about no resource", c.resource)
 	case c.principal != "" && !strings.HasPrefix(c.principal, "arn:"):
 		return fmt.Errorf("--principal %q: want an ARN", c.principal)
+	case strings.Contains(c.principal, ":assumed-role/"):
+		return fmt.Errorf("--principal %q: want the ARN of the role, which is what aws:PrincipalArn holds, not of its session", c.principal)
 	}
 	return nil
 }
@@ -172,25 +175,32 @@ func (c *callFlags) next(f landingFlags, e policy.Explanation) []string {
 	for _, text := range c.context {
 		command += " --context " + quoted(text)
 	}
-	asked := false
+	var asked []string
 	for _, m := range e.Missing {
-		if m.Why != "" {
-			continue
-		}
-		asked = true
-		switch strings.ToLower(m.Name) {
-		case "resource":
-			command += " --resource ARN"
-		case "aws:requestedregion":
-			command += " --region REGION"
-		case "aws:principalarn":
-			command += " --role ROLE"
-		default:
-			command += " --context " + m.Name + "=VALUE"
+		if flag := c.flagFor(m); flag != "" && !slices.Contains(asked, flag) {
+			asked = append(asked, flag)
 		}
 	}
-	if !asked {
+	if len(asked) == 0 {
 		return []string{"crossfade landing validate" + f.again()}
 	}
-	return []string{command}
+	return []string{command + " " + strings.Join(asked, " ")}
+}
+
+// flagFor is the flag that tells a missing fact, empty if no flag does.
+func (c *callFlags) flagFor(m policy.Missing) string {
+	switch name := strings.ToLower(m.Name); {
+	case name == "resource":
+		return "--resource ARN"
+	case name == "resourceaccount",
+		(name == "aws:resourceaccount" || strings.HasPrefix(name, "aws:resourceorg")) && c.resource != "" && c.resourceAccount == "":
+		return "--resource-account ACCOUNT"
+	case name == "aws:requestedregion":
+		return "--region REGION"
+	case name == "aws:principalarn":
+		return "--role ROLE"
+	case m.Why != "":
+		return ""
+	}
+	return "--context " + quoted(m.Name+"=VALUE")
 }

@@ -1,6 +1,9 @@
 package catalog
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Regions are the regions of the partition aws, as the vendor lists them
 // (docs.aws.amazon.com, "AWS Regions and Availability Zones", read in 2026).
@@ -16,9 +19,13 @@ var Regions = []string{
 // request to them carries that region as aws:RequestedRegion, whichever region it
 // was meant for. IAM User Guide, "AWS: Denies access to AWS based on the requested
 // Region", names cloudfront, iam, route53 and support; Organizations User Guide,
-// "Quotas and service limits", names organizations.
+// "Quotas and service limits", names organizations; the whitepaper AWS Fault
+// Isolation Boundaries, "Global services", the others.
 var homes = map[string]string{
-	"cloudfront": "us-east-1", "iam": "us-east-1", "organizations": "us-east-1", "route53": "us-east-1", "support": "us-east-1",
+	"account": "us-east-1", "cloudfront": "us-east-1", "iam": "us-east-1", "organizations": "us-east-1",
+	"route53": "us-east-1", "shield": "us-east-1", "support": "us-east-1", "waf": "us-east-1",
+	"globalaccelerator": "us-west-2", "networkmanager": "us-west-2",
+	"route53-recovery-control-config": "us-west-2", "route53-recovery-readiness": "us-west-2",
 }
 
 // Home returns the only region that requests to a service carry, if there is one.
@@ -35,4 +42,25 @@ func HomeRegions() []string {
 	}
 	slices.Sort(regions)
 	return slices.Compact(regions)
+}
+
+// withoutOwner are the actions whose requests do not carry aws:ResourceAccount,
+// aws:ResourceOrgID and aws:ResourceOrgPaths (IAM User Guide, "AWS global condition
+// context keys", aws:ResourceAccount), in lower case, and those of all of Amazon EBS.
+var withoutOwner = map[string]bool{
+	"auditmanager:updateassessmentframeworkshare": true, "detective:acceptinvitation": true,
+	"ec2:accepttransitgatewaypeeringattachment": true, "ec2:acceptvpcendpointconnections": true, "ec2:acceptvpcpeeringconnection": true,
+	"ec2:copyimage": true, "ec2:copysnapshot": true, "ec2:createtransitgatewaypeeringattachment": true, "ec2:createvolume": true,
+	"ec2:createvpcendpoint": true, "ec2:createvpcpeeringconnection": true, "ec2:deletetransitgatewaypeeringattachment": true,
+	"ec2:deletevpcpeeringconnection": true, "ec2:rejecttransitgatewaypeeringattachment": true, "ec2:rejectvpcendpointconnections": true,
+	"ec2:rejectvpcpeeringconnection": true, "guardduty:acceptadministratorinvitation": true, "macie2:acceptinvitation": true,
+	"es:acceptinboundconnection": true, "route53:associatevpcwithhostedzone": true, "route53:createvpcassociationauthorization": true,
+	"route53:deletevpcassociationauthorization": true, "route53:disassociatevpcfromhostedzone": true,
+	"route53:listhostedzonesbyvpc": true, "securityhub:acceptadministratorinvitation": true,
+}
+
+// TellsOwner reports whether requests for an action, in lower case, say who owns the
+// resource.
+func (c *Catalog) TellsOwner(action string) bool {
+	return !withoutOwner[action] && !strings.HasPrefix(action, "ebs:")
 }

@@ -289,7 +289,7 @@ func (d *differ) classActions() {
 		home, single := catalog.Home(service)
 		under := d.after.catalog.UnderResourceControl(service) && lower != "kms:retiregrant"
 		_, catalogued := d.after.catalog.FindLower(lower)
-		key := fmt.Append(nil, home, under, catalogued)
+		key := fmt.Append(nil, home, under, catalogued, d.after.catalog.TellsOwner(lower))
 		statements, shape := shapes.of(name, statements)
 		for _, n := range statements {
 			key = binary.AppendUvarint(key, uint64(n))

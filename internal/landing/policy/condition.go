@@ -38,6 +38,9 @@ func (c *condition) evaluate(x *call) truth {
 	case known == unknown:
 		x.miss(c.key.shown, "")
 		return unknown
+	case c.operator.comparison == null && known == yes && strings.Join(values, "") == "":
+		x.miss(c.key.shown, "it is an empty text, and the vendor says of such that it is a null dataset, and of Null that the key does not exist")
+		return unknown
 	case c.operator.comparison == null:
 		return c.testNull(known == no)
 	case known == no && c.some && c.ifExists:
@@ -137,6 +140,8 @@ func (o *operand) parse(c comparison) (ok bool) {
 	case addresses:
 		o.address, err = netip.ParseAddr(o.text)
 		o.address = o.address.Unmap()
+	case booleans:
+		_, err = parseBool(o.text)
 	case bytes:
 		var raw []byte
 		raw, err = base64.StdEncoding.DecodeString(o.text)
@@ -163,8 +168,7 @@ func (c *condition) compare(x *call, v *value, o *operand) truth {
 	case dates:
 		return truthOf(c.operator.order.holds(o.date.Compare(v.date)))
 	case booleans:
-		flag, err := parseBool(o.text)
-		return truthOf(err == nil && flag == v.flag)
+		return truthOf(strings.EqualFold(o.text, "true") == v.flag)
 	case addresses:
 		return truthOf(v.prefix.Contains(o.address))
 	}

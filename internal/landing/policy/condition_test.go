@@ -83,6 +83,8 @@ func TestConditions(t *testing.T) {
 		{"organization", `{"StringNotEqualsIfExists":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}}`, `{}`, no},
 		{"path", `{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}}`, `{}`, yes},
 		{"region not given", `{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}`, `{}`, unknown},
+		{"not true or false", `{"Bool":{"aws:x":"true"}}`, `{"aws:x":"yes"}`, unknown},
+		{"is there, empty", `{"Null":{"aws:x":"false"}}`, `{"aws:x":""}`, unknown},
 		{"no service", `{"Bool":{"aws:PrincipalIsAWSService":"false"}}`, `{}`, yes},
 	}
 	for _, test := range tests {
@@ -94,9 +96,16 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// A complete context leaves nothing unknown.
+// A complete context leaves unknown only what every request carries and nobody told.
 func TestCompleteContext(t *testing.T) {
 	if got := applies(t, `{"StringEquals":{"aws:x":"a"}}`, Context{}.Complete()); got != no {
 		t.Errorf("a key that a complete context does not have is %d, want no", got)
+	}
+	for _, condition := range []string{
+		`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/dev-*"}}`, `{"StringEquals":{"aws:RequestedRegion":"us-east-1"}}`,
+	} {
+		if got := applies(t, condition, Context{}.Complete()); got != unknown {
+			t.Errorf("%s of a request that does not tell it is %d, want unknown", condition, got)
+		}
 	}
 }

@@ -115,6 +115,9 @@ func (x *call) decide() verdict {
 			certain = false
 		}
 	}
+	if x.ownerless && x.mayBeDeniedByOwner() {
+		certain = false
+	}
 	if services == nil {
 		return x.unlimited(certain)
 	}
@@ -143,7 +146,7 @@ func (x *call) unlimited(certain bool) verdict {
 		return verdict{answer: Unknown, reason: FactsMissing}
 	case x.principal != nil:
 		return verdict{answer: Allowed, reason: ManagementAccount}
-	case x.owner != nil:
+	case x.owner != nil || x.ownerless:
 		return verdict{answer: Allowed, reason: EveryLevelAllows}
 	}
 	return verdict{answer: Allowed, reason: OutsideOrganization}
@@ -154,6 +157,10 @@ func (x *call) unlimited(certain bool) verdict {
 func (x *call) isClear() bool {
 	clear := x.isPlaced("Account", x.request.Account, x.principal, x.principalID[0])
 	if x.request.ResourceAccount != "" && !x.isPlaced("ResourceAccount", x.request.ResourceAccount, x.owner, x.ownerID[0]) {
+		clear = false
+	}
+	if id := accountOf(x.arn[0]); id != "" && x.principalID[0] != "" && id != x.principalID[0] {
+		x.miss("Principal", "it is of account "+id+", and the call of "+x.request.Account)
 		clear = false
 	}
 	if service, name, ok := strings.Cut(x.action, ":"); !ok || service == "" || name == "" {
@@ -195,6 +202,24 @@ func (x *call) underResourceControl() bool {
 		return false
 	}
 	return x.state.catalog.UnderResourceControl(x.service)
+}
+
+// mayBeDeniedByOwner reports whether a resource control policy of some account could
+// deny a call about a resource of which nobody said whose it is.
+func (x *call) mayBeDeniedByOwner() bool {
+	if !x.underResourceControl() {
+		return false
+	}
+	for _, m := range x.state.members {
+		if m.management {
+			continue
+		}
+		if _, denied := x.deny(&m.chain.ownerDenies); denied != no {
+			x.miss("ResourceAccount", "the ARN names no account, and the owner's policies may deny the call")
+			return true
+		}
+	}
+	return false
 }
 
 // deny returns the first statement that denies the call, and whether one does.

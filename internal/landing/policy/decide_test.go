@@ -55,6 +55,8 @@ func TestDecide(t *testing.T) {
 		{"management account", Request{Account: managerID, Action: "logs:DeleteLogGroup"}, "Allowed ManagementAccount - "},
 		{"management account, resource of a member", Request{Account: managerID, ResourceAccount: "player", Action: "s3:GetObject", Context: plain}, "Denied ExplicitDeny tls/OnlyTLS the root"},
 		{"service-linked role", Request{Account: "player", Action: "logs:DeleteLogGroup", Principal: "arn:aws:iam::222222222222:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"}, "Allowed ServiceLinkedRole - "},
+		{"a principal of another account", Request{Account: "player", Action: "logs:PutLogEvents", Region: "eu-west-1", Principal: "arn:aws:iam::999999999999:role/app"},
+			"Unknown FactsMissing Principal (it is of account 999999999999, and the call of player)"},
 		{"no such account", Request{Account: "plyaer", Action: "s3:GetObject"}, "Unknown FactsMissing Account (the organization has no account plyaer)"},
 		{"no such action", Request{Account: "player", Action: "GetObject"}, "Unknown FactsMissing Action (it has the form service:Name, for example s3:GetObject)"},
 	}
@@ -159,7 +161,11 @@ func TestResources(t *testing.T) {
 	for _, test := range tests {
 		p := parse(t, landing.ServiceControl, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"`+test.pattern+`"},{"Effect":"Deny","Action":"*","NotResource":"`+test.pattern+`"}]}`)
 		var x call
-		x.start(s, &Request{Account: "player", Action: "s3:GetObject", Resource: test.resource,
+		action := "s3:GetObject"
+		if test.resource == "*" {
+			action = "s3:ListAllMyBuckets" // which is about no resource
+		}
+		x.start(s, &Request{Account: "player", Action: action, Resource: test.resource,
 			Context: NewContext(map[string][]string{"aws:username": {"ann"}, "aws:PrincipalTag/x": nil})})
 		if got := p.Statements[0].applies(&x); got != test.want {
 			t.Errorf("%s matches %s is %d, want %d", test.pattern, test.resource, got, test.want)
@@ -194,6 +200,68 @@ func TestResourcesNotNamed(t *testing.T) {
 		x.start(s, &Request{Account: "player", Action: test.action})
 		if got := p.Statements[0].applies(&x); got != test.want {
 			t.Errorf("%s for %s is %d, want %d", test.pattern, test.action, got, test.want)
+		}
+	}
+}
+
+// A resource that is named without an account may be anybody's.
+func TestNobodySaysWhoOwnsTheResource(t *testing.T) {
+	const stayInside = `{"Sid": "StayInside", "Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:ResourceOrgID": "o-a1b2c3d4e5"}}}`
+	s := load(t, zone(
+		guardrail("inside", "ServiceControl", "{unit: Workloads}", stayInside),
+		guardrail("tls", "ResourceControl", "{root: true}", denyPlainHTTP),
+	))
+	plain := NewContext(map[string][]string{"aws:SecureTransport": {"false"}}).Complete()
+	secure := NewContext(map[string][]string{"aws:SecureTransport": {"true"}}).Complete()
+	tests := []struct {
+		name    string
+		request Request
+		want    Answer
+	}{
+		{"a bucket of nobody knows whom", Request{Account: "player", Action: "s3:PutObject", Resource: "arn:aws:s3:::films/a", Context: secure}, Unknown},
+		{"a bucket of the account", Request{Account: "player", Action: "s3:PutObject", Resource: "arn:aws:s3:::films/a", ResourceAccount: "player", Context: secure}, Allowed},
+		{"a stranger's bucket", Request{Account: "player", Action: "s3:PutObject", Resource: "arn:aws:s3:::films/a", ResourceAccount: "999999999999",
+			Context: NewContext(map[string][]string{"aws:ResourceOrgID": {"o-z9y8x7w6v5"}}).Complete()}, Denied},
+		{"the owner's guardrails may deny", Request{Account: managerID, Action: "s3:PutObject", Resource: "arn:aws:s3:::films/a", Context: plain}, Unknown},
+		{"no owner's guardrails deny", Request{Account: managerID, Action: "s3:PutObject", Resource: "arn:aws:s3:::films/a", Context: secure}, Allowed},
+		{"no guardrail asks whose it is", Request{Account: "player", Action: "route53:GetHostedZone", Resource: "arn:aws:route53:::hostedzone/Z1", Context: secure}, Allowed},
+		{"no resource is named", Request{Account: "player", Action: "s3:PutObject", Context: secure}, Allowed},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if d := s.Decide(&test.request); d.Answer != test.want {
+				t.Errorf("got %v %v, want %v", d.Answer, d.Missing, test.want)
+			}
+		})
+	}
+}
+
+// An action that is about resources always is about one: * does not name it.
+func TestStarNamesNoResource(t *testing.T) {
+	s := load(t, zone(guardrail("secret", "ServiceControl", "{root: true}", `{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::secret/*"}`)))
+	if d := s.Decide(&Request{Account: "player", Action: "s3:GetObject", Resource: "*"}); d.Answer != Unknown {
+		t.Errorf("got %v, want Unknown", d.Answer)
+	}
+	if d := s.Decide(&Request{Account: "player", Action: "s3:ListAllMyBuckets", Resource: "*"}); d.Answer != Allowed {
+		t.Errorf("an action about no resource: got %v, want Allowed", d.Answer)
+	}
+}
+
+// Some requests do not carry who owns the resource; others carry the region where
+// the only endpoint of the service stands.
+func TestWhatRequestsCarry(t *testing.T) {
+	const foreign = `{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:ResourceAccount": "222222222222"}}}`
+	s := load(t, zone(guardrail("foreign", "ServiceControl", "{root: true}", foreign), guardrail("regions", "ServiceControl", "{unit: Workloads}", denyRegions)))
+	tests := []struct {
+		action string
+		want   Answer
+	}{
+		{"ec2:CopySnapshot", Unknown}, {"ebs:GetSnapshotBlock", Unknown}, {"ec2:StopInstances", Allowed},
+		{"globalaccelerator:CreateAccelerator", Denied}, {"networkmanager:CreateCoreNetwork", Denied},
+	}
+	for _, test := range tests {
+		if d := s.Decide(&Request{Account: "player", Action: test.action, Region: "eu-west-1"}); d.Answer != test.want {
+			t.Errorf("%s is %v, want %v", test.action, d.Answer, test.want)
 		}
 	}
 }

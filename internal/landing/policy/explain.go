@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	landing "crossfade.dev/api/landing/v1alpha1"
@@ -69,6 +70,9 @@ func (s *State) Explain(r *Request) Explanation {
 	if owners != nil {
 		e.ask(&x, owners, &owners.ownerDenies, landing.ResourceControl)
 	}
+	if x.ownerless && x.underResourceControl() {
+		e.askOwners(&x)
+	}
 	if services != nil {
 		for i := range services.levels {
 			l := &services.levels[i]
@@ -79,6 +83,28 @@ func (s *State) Explain(r *Request) Explanation {
 		}
 	}
 	return e
+}
+
+// askOwners adds a step for each resource control statement of any account that may
+// own the resource.
+func (e *Explanation) askOwners(x *call) {
+	asked := map[*chain]bool{}
+	for _, m := range x.state.members {
+		if m.management || asked[m.chain] {
+			continue
+		}
+		asked[m.chain] = true
+		var owner Explanation
+		owner.ask(x, m.chain, &m.chain.ownerDenies, landing.ResourceControl)
+		for _, step := range owner.Steps {
+			if step.Applies == DoesApply {
+				step.Applies, step.Element = MayApply, "the account of the resource"
+			}
+			if !slices.Contains(e.Steps, step) {
+				e.Steps = append(e.Steps, step)
+			}
+		}
+	}
 }
 
 // ask adds a step for each statement of a table that is about the action.

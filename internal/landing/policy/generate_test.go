@@ -414,6 +414,6 @@ func (c *zoneCase) state() (*State, error) {
 // request returns a call as package policy asks about it: what it derives is not
 // told.
 func (c *callCase) request() *Request {
-	return &Request{Account: "player", Action: c.Action, Resource: c.Resource, Region: "eu-west-1", Principal: c.Principal,
+	return &Request{Account: "player", Action: c.Action, Resource: c.Resource, ResourceAccount: "player", Region: "eu-west-1", Principal: c.Principal,
 		Context: NewContext(c.Context).Complete()}
 }

@@ -178,6 +178,7 @@ var settled = []struct {
 	{number: "O2", name: "several values without a set operator", statement: `"Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:TagKeys":"a"}}`, context: `{"aws:TagKeys":["a","b"]}`, ours: "?", peers: "A"},
 	{number: "O3", name: "an ARN without its parts", statement: `"Action":"*","Resource":"*","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:sns:*"}}`, context: `{"aws:SourceArn":"arn:aws:sns:eu-west-1:222222222222:news"}`, ours: "?", peers: "A"},
 	{number: "O4", name: "not a number", statement: `"Action":"*","Resource":"*","Condition":{"NumericNotEquals":{"s3:max-keys":"1"}}`, context: `{"s3:max-keys":"many"}`, ours: "?", peers: "A"},
+	{number: "O5", name: "is an empty text there", statement: `"Action":"*","Resource":"*","Condition":{"Null":{"aws:SourceVpc":"false"}}`, context: `{"aws:SourceVpc":""}`, ours: "?", peers: "E"},
 }
 
 // Each settled difference is still one, and docs say what settles it. Without a

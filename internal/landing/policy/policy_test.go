@@ -79,7 +79,7 @@ func applies(t *testing.T, condition string, context Context) truth {
 	t.Helper()
 	p := parse(t, landing.ServiceControl, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*","Condition":`+condition+`}}`)
 	var x call
-	x.start(load(t, zone()), &Request{Account: "player", Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", Context: context})
+	x.start(load(t, zone()), &Request{Account: "player", Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", ResourceAccount: "player", Context: context})
 	return p.Statements[0].applies(&x)
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"strings"
 
 	"crossfade.dev/internal/landing/catalog"
@@ -20,8 +21,10 @@ type Request struct {
 	// no resource. Empty means that it is not known; what the catalogue says of the
 	// action then narrows it down.
 	Resource string
-	// ResourceAccount is the account that owns the resource, like Account; empty
-	// means the one that Resource names, else Account.
+	// ResourceAccount is the account that owns the resource, like Account. Empty
+	// means the one that Resource names; Account, if Resource is not known; and that
+	// the owner is not known, if Resource is an ARN without an account, like those of
+	// buckets.
 	ResourceAccount string
 	// Principal is the ARN of the role, user or root that calls. Empty means that it
 	// is not known, but no service-linked role.
@@ -50,7 +53,9 @@ func NewContext(values map[string][]string) Context {
 
 // Complete returns the context of a request of which everything is known: keys that
 // c does not have are not in the request. Keys that follow from the request itself
-// and the organization still have their values.
+// and the organization are there all the same: they have the values that follow, and
+// are unknown where none does, as aws:PrincipalArn is of a request that names no
+// principal.
 func (c Context) Complete() Context {
 	c.complete = true
 	return c
@@ -103,6 +108,11 @@ func (d derived) ofAccount() bool {
 	return d != notDerived && d != requestedRegion && d != principalIsService
 }
 
+// ofOwner reports whether the key's value depends on who owns the resource.
+func (d derived) ofOwner() bool {
+	return d == resourceAccount || d == resourceOrgID || d == resourceOrgPaths
+}
+
 // A call is a request on its way through an evaluation.
 type call struct {
 	request    *Request
@@ -111,8 +121,10 @@ type call struct {
 	service    string // lower case
 	resource   string
 	principal  *member // nil if the principal's account is outside the organization
-	owner      *member // nil if the resource's account is
+	owner      *member // nil if the resource's account is, or ownerless
 	catalogued *catalog.Action
+	// ownerless holds when the resource is named, and its owner is not.
+	ownerless bool
 	// principalID and ownerID are the ids of the accounts, empty if not known.
 	principalID, ownerID [1]string
 	region, arn          [1]string
@@ -130,17 +142,19 @@ func (x *call) start(s *State, r *Request) {
 	x.service, _, _ = strings.Cut(x.action, ":")
 	x.catalogued, _ = s.catalog.FindLower(x.action)
 	x.resource = r.Resource
-	if x.resource == "" && x.catalogued != nil && len(x.catalogued.Formats) == 0 {
+	if a := x.catalogued; a != nil && len(a.Formats) == 0 && x.resource == "" {
 		x.resource = "*"
+	} else if a != nil && len(a.Formats) > 0 && x.resource == "*" {
+		x.resource = "" // it may be about some resource, and * names none
 	}
 	x.principal, x.principalID[0] = s.resolve(r.Account)
-	owner := r.ResourceAccount
-	if owner == "" {
-		owner = accountOf(r.Resource)
-	}
-	x.owner, x.ownerID = x.principal, x.principalID
-	if owner != "" {
+	switch owner := cmp.Or(r.ResourceAccount, accountOf(r.Resource)); {
+	case owner != "":
 		x.owner, x.ownerID[0] = s.resolve(owner)
+	case strings.HasPrefix(r.Resource, "arn:"):
+		x.ownerless = true
+	default:
+		x.owner, x.ownerID = x.principal, x.principalID
 	}
 	x.arn[0] = r.Principal
 	x.region[0] = r.Region
@@ -180,6 +194,7 @@ func (x *call) values(k *key) ([]string, truth) {
 		if values := x.derive(k.derived); len(values) > 0 && values[0] != "" {
 			return values, yes
 		}
+		return nil, unknown
 	}
 	if c.complete {
 		return nil, no
@@ -191,6 +206,9 @@ var falseText = []string{"false"}
 
 // derive returns the value of a derived key, empty if it is not known.
 func (x *call) derive(d derived) []string {
+	if d.ofOwner() && !x.state.catalog.TellsOwner(x.action) {
+		return nil
+	}
 	switch d {
 	case principalAccount:
 		return x.principalID[:]
