@@ -164,8 +164,10 @@ func TestOnRealServers(t *testing.T) {
 		{"ownership survives", ownershipSurvives},
 		{"one manager costs one write", oneWrite},
 		{"a declared node port is kept", declaredPort},
+		{"teams' tools find nothing to do", toolsFindNothingToDo},
 		{"every kind goes there and back", thereAndBack},
 		{"a restart writes nothing", restartWritesNothing},
+		{"secrets stay secret", secretsStaySecret},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s.t = t
@@ -382,4 +384,16 @@ func (s *servers) owners(c *cluster.Cluster, obj *unstructured.Unstructured) str
 		lines[fmt.Sprintf("%s %s %s %s", e.Manager, e.Operation, e.APIVersion, e.FieldsV1.GetRawString())] = e
 	}
 	return strings.Join(slices.Sorted(maps.Keys(lines)), "\n")
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		if holds() {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Fatalf("not within a minute: %s", what)
 }
