@@ -36,6 +36,7 @@ import (
 	"crossfade.dev/internal/dns/resolve"
 	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/migration"
+	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/probe"
 	"crossfade.dev/internal/vantage"
 )
@@ -154,8 +155,12 @@ const migrationsAtOnce = 4
 func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Translation, o cli.ControllerOptions) *migration.Engine {
 	dial := route.DialContext
 	buckets := &buckets{}
+	var ways func(context.Context, *v1.Migration) []plan.Way
+	if o.ProbePods {
+		ways = newCrossings(ctx, hub, c, o.ProbeImage).look
+	}
 	return &migration.Engine{
-		Clock: clock.RealClock{}, Hub: hub, User: o.User, Workers: o.Workers,
+		Ways: ways, Clock: clock.RealClock{}, Hub: hub, User: o.User, Workers: o.Workers,
 		Clusters: c.connect,
 		Ledger: func(ctx context.Context, m *v1.Migration) (*ledger.Ledger, error) {
 			bucket, err := buckets.at(ctx, m.Spec.Journal)

@@ -26,6 +26,9 @@ one leads; the others stand by.`,
 	f.DurationVar(&o.LeaseDuration, "lease-duration", 15*time.Second, "How long the leases that fence the clusters hold without renewal")
 	f.IntVar(&o.Workers, "workers", 16, "How many writes to a cluster may be under way at once")
 	f.StringVar(&o.User, "user", "crossfade", "User name of the engine in the clusters, which a freeze exempts")
+	f.BoolVar(&o.ProbePods, "probe-pods", false,
+		"In Preflight, make short-lived pods in both clusters, which measure whether the networks reach each other, and remove them again")
+	f.StringVar(&o.ProbeImage, "probe-image", "", "Image of those pods, if not the Kubernetes project's agnhost")
 	o.Route.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {

@@ -202,6 +202,10 @@ type ControllerOptions struct {
 	Workers int
 	// User is the user name of the engine in the clusters, which a freeze exempts.
 	User string
+	// ProbePods is the consent to measure, in Preflight, with short-lived pods of
+	// ProbeImage whether both clusters' networks reach each other.
+	ProbePods  bool
+	ProbeImage string
 }
 
 // BenchOptions say what to measure.

@@ -47,6 +47,9 @@ func (e *Engine) preflightFacts(ctx context.Context, v *visit) (plan.PreflightFa
 		Apps:      len(v.estate.Apps),
 		Source:    siteFacts(ctx, v.source.facts), Target: siteFacts(ctx, v.target.facts),
 	}
+	if e.Ways != nil {
+		f.Ways = e.Ways(ctx, v.m)
+	}
 	if e.Blocking != nil {
 		var err error
 		if f.Blocking, err = e.Blocking(ctx, v.m, v.estate); err != nil {

@@ -42,6 +42,9 @@ type Engine struct {
 	// Blocking looks for what the plan of a migration finds that would hurt someone;
 	// nil means that nobody looks.
 	Blocking func(context.Context, *v1.Migration, plan.Estate) ([]plan.Blocking, error)
+	// Ways are those of the bridge as they were measured with pods, or that this is under
+	// way; nil means that nobody has agreed to pods.
+	Ways func(context.Context, *v1.Migration) []plan.Way
 	// Zones opens the services that hold a migration's zone.
 	Zones func(context.Context, *v1.Migration) (Zones, error)
 	// Servers asks authoritative servers what they answer.

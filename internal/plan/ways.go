@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	v1 "crossfade.dev/api/v1alpha1"
 )
@@ -74,13 +75,7 @@ func ReachGates(ways []Way) []v1.Gate {
 	return []v1.Gate{passed(GateNetworks, limit)}
 }
 
-// Unreached are the ways on which no connection was made.
-func Unreached(ways []Way) []string {
-	var out []string
-	for _, w := range ways {
-		if w.Verdict == v1.Failed {
-			out = append(out, w.String())
-		}
-	}
-	return out
+// Unopened are the ways that decide and on which no connection is known to be made.
+func Unopened(ways []Way) []Way {
+	return slices.DeleteFunc(slices.Clone(ways), func(w Way) bool { return w.Range == NodeRange || w.Verdict == v1.Passed })
 }
