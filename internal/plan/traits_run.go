@@ -64,6 +64,9 @@ func seeHeldLease(s shape, _ Workload, c context) string {
 	return ""
 }
 
+// idleWords match how a container is started that only waits for people.
+var idleWords = regexp.MustCompile(`(\bsleep\s+(infinity|inf|[0-9]{4,})|\btail\s+-f\s+/dev/null|\bpause$)`)
+
 // schedulerWords match how in-process schedulers are started.
 var schedulerWords = regexp.MustCompile(`(?i)(celery\b.*\bbeat\b|celery\b.*\s-B\b|\bschedule:(work|run)\b|\bairflow\b.*\bscheduler\b|^scheduler$|\bsupercronic\b|` +
 	`\bcrond?\b(\s+-[a-z]|$)|\bgo-crond\b|\bclockwork\b|\brqscheduler\b|\brq\s+scheduler\b|\bofelia\b|\bdkron\b|\bapscheduler\b|\bresque[:-]scheduler\b|\bsidekiq-cron\b|` +
@@ -108,10 +111,10 @@ var gossipPorts = map[int32]string{
 	25520: "Akka remoting", 2552: "Akka remoting", 25672: "RabbitMQ cluster", 47500: "Ignite discovery", 47100: "Ignite communication", 4648: "Nomad Serf",
 }
 
-var gossipPortName = regexp.MustCompile(`(gossip|memberlist|jgroups|serf|hazelcast|epmd|akka-remote|remoting|silo|intra-node|cluster-bus|^management$)`)
+var gossipPortName = regexp.MustCompile(`(gossip|memberlist|jgroups|serf|hazelcast|epmd|akka-remote|remoting|silo|intra-node|cluster-bus|membership|heartbeat|^cluster$|^peers?$|^management$)`)
 
 var gossipEnv = regexp.MustCompile(`^(HZ_.*|HAZELCAST_.*|JGROUPS_.*|KUBERNETES_PING_.*|OPENSHIFT_KUBE_PING_.*|AKKA_CLUSTER_.*|PEKKO_CLUSTER_.*|REQUIRED_CONTACT_POINT_NR|` +
-	`RELEASE_DISTRIBUTION|RELEASE_COOKIE|ERLANG_COOKIE|RABBITMQ_ERLANG_COOKIE|LIBCLUSTER_.*|ORLEANS_.*|IGNITE_.*|MEMBERLIST_.*|GOSSIP_.*|CASSANDRA_SEEDS|` +
+	`.*_CLUSTER_INITIAL_?CONTACT_?POINTS|RELEASE_DISTRIBUTION|RELEASE_COOKIE|ERLANG_COOKIE|RABBITMQ_ERLANG_COOKIE|LIBCLUSTER_.*|ORLEANS_.*|IGNITE_.*|MEMBERLIST_.*|GOSSIP_.*|CASSANDRA_SEEDS|` +
 	`discovery\.seed_hosts|DISCOVERY_SERVICE|KC_CACHE_STACK|INFINISPAN_CLUSTER.*|COHERENCE_WKA|EMQX_CLUSTER__.*|.*_GOSSIP_.*)$`)
 
 var gossipWords = regexp.MustCompile(`(--cluster\.peers?|--cluster\.listen-address|-memberlist\.|--memberlist|-Dhazelcast|-Djgroups|-Dinfinispan\.cluster|-Dakka\.cluster|-Dpekko\.cluster|` +
@@ -169,9 +172,12 @@ func seeTrigger(s shape, _ Workload, c context) string {
 
 // consumerWords match how queue workers are started.
 var consumerWords = regexp.MustCompile(`(?i)(\bcelery\b.*\bworker\b|\bsidekiq\b|\brq\s+worker\b|\bqueue:(work|listen)\b|\bhorizon$|\bmessenger:consume\b|\bjobs:work\b|\bresque(:work)?\b|` +
-	`\bdramatiq\b|\barq\b|\bhuey_consumer\b|\bdelayed_job\b|\bgood_job\b|\bsolid_queue\b|\bfaktory[-_]worker\b|\bqueue:consume\b|\bconsumer:start\b|\brabbitmq:consumer\b|\bkafka[-_]consumer\b|\bconnect-distributed\b)`)
+	`\bdramatiq\b|\barq\b|\bhuey_consumer\b|\bdelayed_job\b|\bgood_job\b|\bsolid_queue\b|\bfaktory[-_]worker\b|\bqueue:consume\b|\bconsumer:start\b|\brabbitmq:consumer\b|\bkafka[-_]consumer\b|` +
+	`--consumer[-_.]group\b|\bconnect-(distributed|standalone|mirror-maker)\b)`)
 
-var consumerEnv = regexp.MustCompile(`(^|_)(CONSUMER_GROUP(_ID)?|GROUP_INSTANCE_ID|KAFKA_(CONSUMER_)?GROUP(_ID)?|SUBSCRIPTION_(ID|NAME)|PUBSUB_SUBSCRIPTION|SQS_QUEUE(_URL|_NAME)?|TRANSACTIONAL_ID)$`)
+// consumerEnv matches settings that only a consumer has: its group, what it keeps of
+// Kafka Connect's own topics, and a queue's workers inside a web server.
+var consumerEnv = regexp.MustCompile(`(^|_)(KAFKA_CONSUMER_\w+|(CONFIG|OFFSET)_STORAGE_TOPIC|SOLID_QUEUE_IN_PUMA|CONSUMER_GROUP(_ID)?|GROUP_INSTANCE_ID|KAFKA_(CONSUMER_)?GROUP(_ID)?|SUBSCRIPTION_(ID|NAME)|PUBSUB_SUBSCRIPTION|SQS_QUEUE(_URL|_NAME)?|TRANSACTIONAL_ID)$`)
 
 func seeConsumer(s shape, _ Workload, _ context) string {
 	if !lasting(s.kind) {
@@ -190,7 +196,11 @@ func seeConsumer(s shape, _ Workload, _ context) string {
 
 var (
 	queueEnv = regexp.MustCompile(`(^|_)(KAFKA|RABBITMQ|RABBIT|AMQP|NATS|SQS|PUBSUB|KINESIS|ACTIVEMQ|ARTEMIS|PULSAR|CELERY|SIDEKIQ|SERVICEBUS|EVENTHUB|STOMP|MQTT|IBMMQ|REDPANDA|BEANSTALKD|NSQ|JETSTREAM)(_|$)`)
-	queueURL = regexp.MustCompile(`(^|[\s,=])(amqps?|kafka|nats|stomp|mqtts?|pulsar|beanstalk)(\+ssl)?://`)
+	// queueAside matches names that speak of a queue's programs, not of a queue.
+	queueAside = regexp.MustCompile(`(^|_)(IMAGES?|VERSIONS?|TAG|EXPORTER|METRICS)(_|$)`)
+	// workerWord is the role by which programs with several are told to work off a queue.
+	workerWord = regexp.MustCompile(`(^|\s)(worker|(rust-)?consumer)(\s|$)`)
+	queueURL   = regexp.MustCompile(`(^|[\s,=])(amqps?|kafka|nats|stomp|mqtts?|pulsar|beanstalk)(\+ssl)?://|[a-z0-9]:(9092|5671|5672|4222|6650|61616|11300|1883)(,|/|$)`)
 )
 
 func seeQueue(s shape, w Workload, _ context) string {
@@ -198,11 +208,15 @@ func seeQueue(s shape, w Workload, _ context) string {
 		return ""
 	}
 	for _, c := range s.pod.Spec.Containers {
-		if storeImage.MatchString(imageName(c.Image)) || strings.Contains(imageName(c.Image), "exporter") {
+		if storeImage.MatchString(imageName(c.Image)) || strings.Contains(imageName(c.Image), "exporter") || idleWords.MatchString(words(c)) {
 			continue
 		}
+		if m := workerWord.FindString(words(c)); m != "" && !schedulerWords.MatchString(words(c)) {
+			return "is started as a " + strings.TrimSpace(m) + " and has no Service"
+		}
 		for _, e := range c.Env {
-			if queueEnv.MatchString(e.Name) && !off(e.Value) || queueURL.MatchString(e.Value) {
+			named := queueEnv.MatchString(e.Name) && !queueAside.MatchString(e.Name)
+			if named && !off(e.Value) || queueURL.MatchString(e.Value) {
 				return "has " + e.Name + " and no Service"
 			}
 		}

@@ -80,14 +80,14 @@ func nodesOwn(path string) bool {
 // storePorts are ports registered for, or by long custom used by, stores and
 // brokers (IANA Service Name and Port Number Registry; vendors' defaults).
 var storePorts = map[int32]string{
-	1433: "SQL Server", 1521: "Oracle", 2181: "ZooKeeper", 2379: "etcd", 3306: "MySQL", 4222: "NATS", 5432: "PostgreSQL",
+	1414: "IBM MQ", 1433: "SQL Server", 1521: "Oracle", 1883: "MQTT", 2181: "ZooKeeper", 2379: "etcd", 3306: "MySQL", 4222: "NATS", 4730: "Gearman", 5432: "PostgreSQL",
 	5671: "AMQP", 5672: "AMQP", 5984: "CouchDB", 6379: "Redis", 6650: "Pulsar", 7687: "Neo4j", 8529: "ArangoDB", 9042: "Cassandra",
 	9092: "Kafka", 9200: "Elasticsearch", 11211: "memcached", 11300: "beanstalkd", 26257: "CockroachDB", 27017: "MongoDB",
-	27018: "MongoDB", 28015: "RethinkDB", 33060: "MySQL", 61616: "ActiveMQ",
+	27018: "MongoDB", 28015: "RethinkDB", 33060: "MySQL", 55555: "Solace", 61616: "ActiveMQ", 8883: "MQTT", 10911: "RocketMQ",
 }
 
 // storePortName matches names of ports by which stores and brokers are known.
-var storePortName = regexp.MustCompile(`^(tcp-)?(redis|valkey|mongo|mongodb|mysql|mariadb|postgres|postgresql|pgsql|amqp|amqps|kafka|cql|memcache|memcached|couchdb|zookeeper|bolt|nats|etcd|ldap)$`)
+var storePortName = regexp.MustCompile(`^(tcp-)?(redis|valkey|mongo|mongodb|mysql|mariadb|postgres|postgresql|pgsql|amqp|amqps|mqtts?|kafka|cql|memcache|memcached|couchdb|zookeeper|bolt|nats|etcd|ldap)$`)
 
 // gates are programs that stand in front of stores and keep nothing themselves, or
 // look at them.
@@ -121,19 +121,39 @@ var storeImage = regexp.MustCompile(`^(mongo|mongodb|mongodb-(community|enterpri
 	`valkey|valkey-cluster|keydb|dragonfly|garnet|cassandra|dse-server|scylla|elasticsearch|opensearch|solr|etcd|zookeeper|kafka|kafka-native|` +
 	`cp-(server|kafka|zookeeper)|cp-enterprise-kafka|redpanda|pulsar(-all)?|rabbitmq|nats|nats-streaming|activemq.*|artemis.*|beanstalkd|nsq|memcached|couchdb|couchbase(-server)?|` +
 	`influxdb|clickhouse.*|questdb|victoria-metrics|vmstorage|prometheus|thanos|loki|m3dbnode|cockroach|yugabyte|tikv|pd|neo4j|arangodb|dgraph|` +
-	`minio|seaweedfs|mssql.*|server-mssql|oracle|oracle-free|oracle-xe|db2|rethinkdb|qdrant|weaviate|milvus|chroma|typesense|meilisearch|` +
+	`minio|seaweedfs|mssql.*|server-mssql|oracle|oracle-free|oracle-xe|db2|(eclipse-)?mosquitto|vernemq|emqx|hivemq.*|rethinkdb|qdrant|weaviate|milvus|chroma|typesense|meilisearch|` +
 	`consul|vault|openldap|gitea|gitlab-ce|nexus3|registry|jenkins|eventstore|immudb|surrealdb|ferretdb|mongos|.*-(db|database|postgres|mysql|mongo|redis))$`)
 
-// clientTool matches the first words of commands that use a store from outside.
-var clientTool = regexp.MustCompile(`^((/bin/)?(ba)?sh\s+-[a-z]*c\s+)?(\S*/)?(mysqldump|mysqladmin|pg_dump|pg_dumpall|pg_isready|psql|mongodump|mongosh|mongoexport|redis-cli|cqlsh|etcdctl|` +
-	`kafka-topics(\.sh)?|kafka-console-\w+(\.sh)?|influx|clickhouse-client|mc|sleep|tail|nc)(\s|$)`)
+// otherProgram matches the first words of commands that start something else out of a
+// store's image: a client, a console, or a part of it that keeps nothing.
+var otherProgram = regexp.MustCompile(`^((/bin/)?(ba)?sh\s+-[a-z]*c\s+)?(\S*/)?(mysqldump|mysqladmin|pg_dump|pg_dumpall|pg_isready|psql|mongodump|mongosh|mongoexport|redis-cli|cqlsh|etcdctl|` +
+	`kafka-topics(\.sh)?|kafka-console-\w+(\.sh)?|influx|clickhouse-client|mc|sleep|tail|nc|nsqadmin|nsqlookupd|mongos|` +
+	`(connect|kafka)-(distributed|standalone|mirror-maker)(\.sh)?|kafka-rest-start|schema-registry-start)(\s|$)`)
+
+// roleWords match the parts that keep nothing of stores with one image for every part
+// (Loki, Mimir and Tempo; Thanos).
+var roleWords = regexp.MustCompile(`((^|\s)--?target=(distributor|querier|query-frontend|query-scheduler|gateway|overrides-exporter)(\s|$)|^(\S*thanos\s+)?(query|query-frontend|sidecar)(\s|$))`)
+
+// elsewhere tells whether a container's settings lead what it stores to an object store.
+func elsewhere(c corev1.Container) bool {
+	return slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool {
+		return storageEnv.MatchString(e.Name) && objectStore.MatchString(e.Value)
+	})
+}
+
+var (
+	storageEnv  = regexp.MustCompile(`(^|_)STORAGE(_TYPE|_BACKEND|_DRIVER)?$`)
+	objectStore = regexp.MustCompile(`(?i)^(s3|gcs|azure|azblob|swift|oss|cos)$`)
+)
 
 func seeStoreImage(s shape, _ Workload, _ context) string {
 	if !lasting(s.kind) {
 		return ""
 	}
 	for _, c := range s.pod.Spec.Containers {
-		if !storeImage.MatchString(imageName(c.Image)) || gates.MatchString(imageName(c.Image)) || clientTool.MatchString(words(c)) {
+		started := words(c)
+		if !storeImage.MatchString(imageName(c.Image)) || gates.MatchString(imageName(c.Image)) ||
+			otherProgram.MatchString(started) || roleWords.MatchString(started) || elsewhere(c) {
 			continue
 		}
 		evidence := "runs the store image " + c.Image
