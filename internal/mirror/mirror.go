@@ -260,6 +260,9 @@ func (p *pass) follow(ctx context.Context) error {
 		case err == nil:
 		case answered(err):
 			f.trouble, p.troubled = err.Error(), true
+			if apierrors.IsTooManyRequests(err) {
+				p.m.pace.slower(err)
+			}
 		default:
 			return fmt.Errorf("follow %s: %w", f.kind.Kind, err)
 		}
