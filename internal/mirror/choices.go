@@ -288,18 +288,6 @@ func (p pointer) remove(in map[string]any) {
 	}
 }
 
-// leaveOut is obj without the places that each side has for itself.
-func leaveOut(obj *unstructured.Unstructured, places []pointer) *unstructured.Unstructured {
-	if len(places) == 0 {
-		return obj
-	}
-	out := obj.DeepCopy()
-	for _, p := range places {
-		p.remove(out.Object)
-	}
-	return out
-}
-
 // keepPlaces makes the places of out what they are in live.
 func keepPlaces(out, live *unstructured.Unstructured, places []pointer) {
 	for _, p := range places {

@@ -173,14 +173,14 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (m
 		if !m.mirrored(f, name) {
 			return nil
 		}
-		fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
+		fields, err := f.rule.glance(f.kind.GroupVersionKind, obj)
 		if err != nil || f.rule.excepted(fields) != "" || f.rule.acts(fields) != "" {
 			return err
 		}
 		if fields, err = as(fields); err != nil {
 			return err
 		}
-		out[name] = look{app: m.App(obj.GetNamespace(), obj.GetLabels()), uid: obj.GetUID(), digest: f.rule.digest(fields), born: obj.GetCreationTimestamp().Time}
+		out[name] = look{app: m.App(obj.GetNamespace(), obj.GetLabels()), uid: obj.GetUID(), digest: f.rule.spend(fields), born: obj.GetCreationTimestamp().Time}
 		return nil
 	})
 	return out, err

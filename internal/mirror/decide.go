@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // A fate is what is to be done about one object.
@@ -36,9 +37,22 @@ type look struct {
 	born    time.Time // in whole seconds; only known on the writer's side
 	app     string    // only known while sides are compared
 	unready bool      // its controller does not say Ready
+	// outline changes whenever anything but the status does; 0 if that can't be told
+	// without reading the object.
+	outline uint64
 }
 
 func (l look) there() bool { return l.uid != "" }
+
+// same tells whether obj is what was looked at already, its status excepted; if so, the
+// look is as new as obj.
+func (l *look) same(obj client.Object, outline uint64) bool {
+	if outline == 0 || outline != l.outline || obj.GetUID() != l.uid {
+		return false
+	}
+	l.version = obj.GetResourceVersion()
+	return true
+}
 
 // facts are all that decide needs.
 type facts struct {

@@ -199,22 +199,33 @@ func (m *Mirror) sawTo(f *following, obj client.Object, gone bool) error {
 		m.setTo(f, t, look{version: obj.GetResourceVersion()})
 		return nil
 	}
-	fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
+	outline := f.rule.outline(obj, false)
+	if t.to.same(obj, outline) {
+		return nil
+	}
+	fields, err := f.rule.glance(f.kind.GroupVersionKind, obj)
 	if err != nil {
 		return err
 	}
-	m.setTo(f, t, f.lookTo(fields))
+	seen := f.spendTo(fields)
+	seen.outline = outline
+	m.setTo(f, t, seen)
 	return nil
 }
 
 // lookTo is what is to be known of an object on the side that follows.
-func (f *following) lookTo(obj *unstructured.Unstructured) look {
-	return look{
-		uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: f.rule.digest(obj),
+func (f *following) lookTo(obj *unstructured.Unstructured) look { return f.spendTo(obj.DeepCopy()) }
+
+// spendTo is lookTo of an obj that nobody needs any longer.
+func (f *following) spendTo(obj *unstructured.Unstructured) look {
+	seen := look{
+		uid: obj.GetUID(), version: obj.GetResourceVersion(),
 		leaving: obj.GetDeletionTimestamp() != nil,
 		unready: f.rule.observed(obj) && !saysReady(obj),
 		bare:    slices.Contains(f.rule.Furnished, obj.GetName()) && f.rule.bare(obj),
 	}
+	seen.digest = f.rule.spend(obj)
+	return seen
 }
 
 func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
@@ -223,22 +234,58 @@ func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
 		return nil
 	}
 	if gone {
-		m.setFrom(f, t, look{version: obj.GetResourceVersion()}, nil)
+		m.setFrom(f, t, look{version: obj.GetResourceVersion()})
 		return nil
 	}
-	fields, err := fieldsOf(f.kind.GroupVersionKind, obj)
+	outline := f.rule.outline(obj, true)
+	if t.from.same(obj, outline) {
+		return nil
+	}
+	fields, err := f.rule.glance(f.kind.GroupVersionKind, obj)
 	if err != nil {
 		return err
 	}
-	return m.see(f, t, fields)
+	if err := m.look(f, t, fields, obj); err != nil {
+		return err
+	}
+	t.from.outline = outline
+	if !t.needsBody() {
+		return nil
+	}
+	if fields, err = fieldsOf(f.kind.GroupVersionKind, obj); err != nil {
+		return err
+	}
+	m.keep(f, t, fields)
+	return nil
 }
 
-// see notes the origin as it is.
+// see notes the origin as it is, and keeps it if it has to be written.
 func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) error {
+	if err := m.look(f, t, obj.DeepCopy(), obj); err != nil {
+		return err
+	}
+	if t.needsBody() {
+		m.keep(f, t, obj)
+	}
+	return nil
+}
+
+// keep makes obj, in the form in which it is copied, the body of a twin.
+func (m *Mirror) keep(f *following, t *twin, obj *unstructured.Unstructured) {
+	if patched, err := f.rule.patched(obj); err == nil { // else it is a misfit, and not written
+		obj = patched
+	}
+	t.body = obj
+	f.bodies++
+}
+
+// look notes what is to be known of the origin. It spends obj; managed is the same
+// object with its field managers.
+func (m *Mirror) look(f *following, t *twin, obj *unstructured.Unstructured, managed client.Object) error {
 	t.except, t.acts, t.misfit = f.rule.excepted(obj), f.rule.acts(obj), ""
 	seen := look{uid: obj.GetUID(), version: obj.GetResourceVersion()}
 	if t.except != "" || t.acts != "" {
-		m.setFrom(f, t, seen, nil)
+		m.setFrom(f, t, seen)
 		return nil
 	}
 	t.observed = f.rule.observed(obj)
@@ -247,11 +294,11 @@ func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) erro
 	} else {
 		obj = patched
 	}
-	owners, err := f.rule.ownership(obj)
+	owners, err := ownership(managed, f.rule.ignored(obj))
 	if err != nil {
 		return err
 	}
-	seen.digest, seen.owners = f.rule.digest(obj), owners
+	seen.owners = owners
 	seen.leaving, seen.born = obj.GetDeletionTimestamp() != nil, obj.GetCreationTimestamp().Time
 	if f.rule.Carried != "" {
 		seen.carried, _, _ = unstructured.NestedString(obj.Object, "status", f.rule.Carried)
@@ -260,14 +307,14 @@ func (m *Mirror) see(f *following, t *twin, obj *unstructured.Unstructured) erro
 		seen.carried = statusDigest(status)
 	}
 	t.app = m.App(obj.GetNamespace(), obj.GetLabels())
-	m.setFrom(f, t, seen, obj)
+	seen.digest = f.rule.spend(obj)
+	m.setFrom(f, t, seen)
 	return nil
 }
 
-func (m *Mirror) setFrom(f *following, t *twin, seen look, body *unstructured.Unstructured) {
-	t.from, t.body, t.mapped = seen, body, false
+func (m *Mirror) setFrom(f *following, t *twin, seen look) {
+	t.from, t.body, t.mapped = seen, nil, false
 	m.judge(f, t)
-	f.bodies += count(t.body != nil)
 }
 
 func (m *Mirror) setTo(f *following, t *twin, seen look) {
@@ -304,7 +351,7 @@ func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*
 		case !seen.there():
 			seen.version = told.Version // an answer that is older would not know
 		case h == &f.from:
-			m.setFrom(f, t, look{version: told.Version}, nil)
+			m.setFrom(f, t, look{version: told.Version})
 		default:
 			m.setTo(f, t, look{version: told.Version})
 		}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/object"
 )
 
 // unnamedManager is what API servers call whoever wrote an object of which nobody
@@ -39,8 +40,8 @@ func firstManager(src client.Object) client.FieldOwner {
 }
 
 // ownership stands for who owns which field, times and the engine's fields left
-// out. It is empty if nothing is known.
-func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
+// out, and those ignored. It is empty if nothing is known.
+func ownership(obj client.Object, ignored []object.Field) (string, error) {
 	all := managers(obj)
 	if len(all) == 0 {
 		return "", nil
@@ -56,7 +57,7 @@ func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
 				return "", fmt.Errorf("read the fields that %s owns of %s: %w", entry.Manager, obj.GetName(), err)
 			}
 		}
-		for _, field := range r.ignored(obj) {
+		for _, field := range ignored {
 			disown(fields, field)
 		}
 		text, err := json.Marshal(fields)

@@ -23,21 +23,57 @@ func fieldsOf(kind schema.GroupVersionKind, obj client.Object) (*unstructured.Un
 	return fields, nil
 }
 
+// glance reads as much of obj as a look needs: the field managers of an object of a Go
+// type are left out, and its status too unless some rule of its kind asks for it. They
+// are most of an object, and cost more to read than all the rest.
+func (r *Rule) glance(kind schema.GroupVersionKind, obj client.Object) (*unstructured.Unstructured, error) {
+	if _, loose := obj.(*unstructured.Unstructured); loose {
+		return fieldsOf(kind, obj)
+	}
+	seen := reflect.New(reflect.TypeOf(obj).Elem()) // obj is the feed's: only its outermost fields are copied
+	seen.Elem().Set(reflect.ValueOf(obj).Elem())
+	light := seen.Interface().(client.Object)
+	light.SetManagedFields(nil)
+	if status := seen.Elem().FieldByName("Status"); status.IsValid() && r.Carried == "" && len(r.choices) == 0 {
+		status.SetZero()
+	}
+	return fieldsOf(kind, light)
+}
+
 // normal is the form in which the two sides are compared: what is the team's, and
 // nothing that the rule leaves to either cluster or to the engine.
 func (r *Rule) normal(obj *unstructured.Unstructured) *unstructured.Unstructured {
-	out := object.Canonical(leaveOut(obj, r.eithers(obj)), r.ignored(obj)...)
-	dropEmpty(out, "metadata", "annotations")
-	if status := r.status(obj); status != nil && r.inline {
-		out.Object["status"] = status
-	}
+	out := obj.DeepCopy()
+	r.normalise(out)
 	return out
+}
+
+// normalise makes obj its own normal form.
+func (r *Rule) normalise(obj *unstructured.Unstructured) {
+	places, ignored, status := r.eithers(obj), r.ignored(obj), map[string]any(nil)
+	if r.inline {
+		status = r.status(obj)
+	}
+	for _, p := range places {
+		p.remove(obj.Object)
+	}
+	object.Reduce(obj, ignored...)
+	dropEmpty(obj, "metadata", "annotations")
+	if status != nil {
+		obj.Object["status"] = status
+	}
 }
 
 // digest stands for the normal form of obj. It is the same for both sides exactly
 // when a team would see no difference.
 func (r *Rule) digest(obj *unstructured.Unstructured) string {
-	return object.Digest(r.normal(obj))[:32]
+	return r.spend(obj.DeepCopy())
+}
+
+// spend is the digest of an obj that nobody needs any longer.
+func (r *Rule) spend(obj *unstructured.Unstructured) string {
+	r.normalise(obj)
+	return object.Digest(obj)[:32]
 }
 
 // birth is what the mirror creates for src: what is the team's, the engine's fields

@@ -15,7 +15,7 @@
 //     the same Digest. Diff says where they differ.
 //
 // Canonical(Portable(o)) equals Canonical(o), and each form is a fixed point of its
-// own function. None of the functions changes what it is given.
+// own function. Only Reduce changes what it is given.
 package object
 
 import (
@@ -66,12 +66,19 @@ func Portable(obj *unstructured.Unstructured) *unstructured.Unstructured {
 // Canonical is the form in which objects are compared. The fields in without are
 // left out as well.
 func Canonical(obj *unstructured.Unstructured, without ...Field) *unstructured.Unstructured {
-	out := Portable(obj)
-	canonical(out)
-	for _, field := range without {
-		unstructured.RemoveNestedField(out.Object, field...)
-	}
+	out := obj.DeepCopy()
+	Reduce(out, without...)
 	return out
+}
+
+// Reduce makes obj its own Canonical form. Who has no other use for obj saves the
+// copy by it.
+func Reduce(obj *unstructured.Unstructured, without ...Field) {
+	portable(obj)
+	canonical(obj)
+	for _, field := range without {
+		unstructured.RemoveNestedField(obj.Object, field...)
+	}
 }
 
 // JSON is obj as JSON with sorted keys, on one line, without a final newline: the
