@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -262,25 +262,32 @@ func refused(err error) bool {
 
 // fingerprint changes whenever something changes that a place's slices depend on.
 func (f facts) fingerprint(on bool) uint64 {
-	hash := fnv.New64a()
-	fmt.Fprint(hash, on)
+	sum := uint64(1)
+	if on {
+		sum = 2
+	}
 	for _, object := range []client.Object{orNil(f.here), orNil(f.there)} {
+		sum *= 31
 		if object != nil {
-			fmt.Fprint(hash, "|", object.GetUID(), object.GetResourceVersion())
+			sum += stateOf(object)
 		}
-		fmt.Fprint(hash, ";")
 	}
 	for _, list := range [][]*discoveryv1.EndpointSlice{f.theirs, f.ours, f.others} {
-		var sum uint64 // lists come in any order
-		for _, slice := range list {
-			one := fnv.New64a()
-			fmt.Fprint(one, slice.UID, "|", slice.ResourceVersion)
-			sum += one.Sum64()
+		sum = sum*31 + uint64(len(list))
+		for _, slice := range list { // lists come in any order
+			sum += stateOf(slice)
 		}
-		fmt.Fprint(hash, ";", len(list), ",", sum)
 	}
-	return hash.Sum64()
+	return sum
 }
+
+// stateOf stands for an object in one of its states.
+func stateOf(object client.Object) uint64 {
+	return maphash.String(states, string(object.GetUID()))*31 + maphash.String(states, object.GetResourceVersion())
+}
+
+// states keeps fingerprints of one process comparable.
+var states = maphash.MakeSeed()
 
 func orNil[T any, P interface {
 	*T
