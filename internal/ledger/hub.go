@@ -43,6 +43,9 @@ func (p *page) readHead(ctx context.Context) (*v1.Ledger, head, error) {
 	if err != nil {
 		return nil, head{}, fmt.Errorf("read the head: %w", err)
 	}
+	if same(p.stored, stored) {
+		return stored, p.head, nil
+	}
 	text, err := decoder.DecodeAll(stored.Spec.Data, nil)
 	if err != nil {
 		return nil, head{}, fmt.Errorf("read the head %s: %w", stored.Name, err)

@@ -17,13 +17,14 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"reflect"
 	"sync"
+	"time"
 
 	"gocloud.dev/blob"
 
@@ -190,14 +191,51 @@ func encode[T any](entries map[string]T) (map[string]json.RawMessage, error) {
 	return raw, nil
 }
 
+// decode reads the page's entries. What was read before, and is the same still, is
+// only copied.
 func decode[T any](p *page) (map[string]T, error) {
+	last, _ := p.decoded.(map[string]decoded[T])
+	now := make(map[string]decoded[T], len(p.entries))
 	out := make(map[string]T, len(p.entries))
-	for _, key := range slices.Sorted(maps.Keys(p.entries)) {
-		var entry T
-		if err := json.Unmarshal(p.entries[key], &entry); err != nil {
-			return nil, fmt.Errorf("read ledger entry %s of %s: %w", key, p.pageID, err)
+	for key, raw := range p.entries {
+		entry, known := last[key]
+		if !known || !bytes.Equal(entry.raw, raw) {
+			entry = decoded[T]{raw: raw}
+			if err := json.Unmarshal(raw, &entry.value); err != nil {
+				return nil, fmt.Errorf("read ledger entry %s of %s: %w", key, p.pageID, err)
+			}
 		}
-		out[key] = entry
+		now[key], out[key] = entry, entry.value
+	}
+	if flat(reflect.TypeFor[T]()) {
+		p.decoded = now
 	}
 	return out, nil
+}
+
+// decoded is one entry as it was read.
+type decoded[T any] struct {
+	raw   json.RawMessage
+	value T
+}
+
+// flat is true of types whose values share nothing once they are copied.
+func flat(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Struct:
+		if t == reflect.TypeFor[time.Time]() {
+			return true
+		}
+		for i := range t.NumField() {
+			if !flat(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	case reflect.Array:
+		return flat(t.Elem())
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface, reflect.Func, reflect.Chan, reflect.UnsafePointer:
+		return false
+	}
+	return true
 }

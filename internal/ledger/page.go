@@ -25,6 +25,9 @@ type page struct {
 	head     head
 	contents []content // of the head's chunks, in their order
 	entries  content   // what the chunks amount to
+	// decoded is the entries as they were read last, a map to decoded[T]; nil if their
+	// type can't be shared.
+	decoded any
 	// journalled is true if the journal has this head and all its chunks.
 	journalled bool
 
