@@ -3,9 +3,9 @@ package migration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,7 +21,7 @@ const migrationLabel = "crossfade.dev/migration"
 // counts in the migration's status.
 func (e *Engine) recordMoves(ctx context.Context, v *visit) error {
 	var have v1.MoveList
-	if err := e.Hub.List(ctx, &have, client.InNamespace(v.m.Namespace), client.MatchingLabels{migrationLabel: v.m.Name}); err != nil {
+	if err := e.Hub.List(ctx, &have, client.InNamespace(v.m.Namespace), client.MatchingLabels{migrationLabel: v.m.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list moves: %w", err)
 	}
 	known := map[string]*v1.Move{}
@@ -147,12 +147,21 @@ func (e *Engine) recordMove(ctx context.Context, m *v1.Migration, have *v1.Move,
 			return fmt.Errorf("record app %s/%s: %w", now.app.Namespace, now.app.Name, err)
 		}
 	}
-	if equality.Semantic.DeepEqual(have.Status, now.status) {
+	if sameStatus(have.Status, now.status) {
 		return nil
 	}
 	have = have.DeepCopy()
 	have.Status = now.status
 	return wrap(fmt.Sprintf("record app %s/%s", now.app.Namespace, now.app.Name), e.Hub.Status().Update(ctx, have))
+}
+
+func sameStatus(a, b v1.MoveStatus) bool {
+	return a.State == b.State && a.Message == b.Message && a.Share == b.Share && slices.EqualFunc(a.Workloads, b.Workloads, sameWorkload)
+}
+
+func sameWorkload(a, b v1.WorkloadStatus) bool {
+	return a.Kind == b.Kind && a.Name == b.Name && a.Decide == b.Decide && slices.Equal(a.Traits, b.Traits) &&
+		a.Wanted == b.Wanted && a.Source == b.Source && a.Target == b.Target
 }
 
 func newMove(m *v1.Migration, app plan.App) *v1.Move {

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,7 +151,7 @@ func (e *Engine) inventory(ctx context.Context, m *v1.Migration, s *site) (plan.
 		return plan.Estate{}, err
 	}
 	in := Scope(m)
-	return plan.Inventory(plan.Objects{
+	return e.known.in(m).Inventory(plan.Objects{
 		Pods: pods, ReplicaSets: replicaSets,
 		Deployments: values(s.deployments), Services: values(s.services),
 		Autoscalers: values(s.autoscalers), Ingresses: s.ingresses,
@@ -201,7 +202,7 @@ func values[P client.Object](m map[client.ObjectKey]P) []P {
 		out = append(out, o)
 	}
 	slices.SortFunc(out, func(a, b P) int {
-		return strings.Compare(a.GetNamespace()+"/"+a.GetName(), b.GetNamespace()+"/"+b.GetName())
+		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
 	})
 	return out
 }

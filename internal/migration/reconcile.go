@@ -63,12 +63,14 @@ type Engine struct {
 
 	settling  settling
 	permitted permitted
+	known     known
 }
 
 // Reconcile makes one pass over a migration: look, decide and act, record.
 func (e *Engine) Reconcile(ctx context.Context, key types.NamespacedName) (reconcile.Result, error) {
 	m := &v1.Migration{}
 	if err := e.Hub.Get(ctx, key, m); err != nil {
+		e.known.forget(key)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if len(m.Status.Conditions) == 0 {

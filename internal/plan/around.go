@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	netv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // context answers what stands around a workload, by namespace.
@@ -58,12 +57,22 @@ func byNamespace[T Object](all []T) map[string][]T {
 func (c context) servicesOf(s shape) []string {
 	var names []string
 	for _, svc := range c.services[s.meta.Namespace] {
-		if labels.SelectorFromValidatedSet(svc.Spec.Selector).Matches(labels.Set(s.pod.Labels)) {
+		if selects(svc.Spec.Selector, s.pod.Labels) {
 			names = append(names, svc.Name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// selects tells whether labels have every pair of a Service's selector.
+func selects(selector, labels map[string]string) bool {
+	for key, value := range selector {
+		if has, found := labels[key]; !found || has != value {
+			return false
+		}
+	}
+	return true
 }
 
 func (c context) autoscalerOf(s shape) string {

@@ -56,17 +56,25 @@ func (w Workload) ID() string { return w.Kind + "/" + w.Namespace + "/" + w.Name
 // Inventory groups what was read into apps, gives each workload its traits with
 // their evidence, and decides how it moves. Decisions overrule the traits.
 func Inventory(o Objects, decisions []v1.Decision) Estate {
-	context := newContext(o)
+	return new(Known).Inventory(o, decisions)
+}
+
+// Inventory is the function of that name, which looks only at what has changed since
+// it was called last.
+func (k *Known) Inventory(o Objects, decisions []v1.Decision) Estate {
+	context, decided := newContext(o), byWorkload(decisions)
+	next := make(map[state]shown, len(k.shown)) // without those that are gone
 	var workloads []Workload
 	for _, s := range o.shapes() {
 		w := Workload{
 			Kind: s.kind, Namespace: s.meta.Namespace, Name: s.meta.Name, Replicas: s.replicas,
 			Services: context.servicesOf(s), Autoscaler: context.autoscalerOf(s), app: AppOf(s.meta), Pod: s.pod,
 		}
-		w.Traits = traits(s, w, context)
-		w.Decide = decide(w, decisions)
+		w.Traits = traits(s, w, context, k.of(s.meta, len(w.Services) > 0, next))
+		w.Decide = decide(w, decided)
 		workloads = append(workloads, w)
 	}
+	k.shown = next
 	return group(workloads)
 }
 

@@ -14,40 +14,49 @@ import (
 type sign struct {
 	trait v1.Trait
 	see   func(s shape, w Workload, c context) string
+	// lasts is true if nothing is looked at but the kind, what the workload's generation
+	// covers, and whether a Service leads to it.
+	lasts bool
 }
 
 // signs lists how traits are recognised. Several may hold for one workload; what
 // no sign tells stays unknown and is asked for.
 var signs = []sign{
-	{v1.Operated, seeOperator},
-	{v1.Daemon, ofKind("DaemonSet")},
-	{v1.Scheduled, ofKind("CronJob")},
-	{v1.JobTrait, ofKind("Job")},
-	{v1.JobTrait, ofKind("Pod")},
-	{v1.Stateful, seeStatefulSet},
-	{v1.Stateful, seeVolume},
-	{v1.Stateful, seeStoreImage},
-	{v1.Stateful, seeStorePort},
-	{v1.Singleton, seeAlone},
-	{v1.LeaderElecting, seeLeaderElection},
-	{v1.LeaderElecting, seeHeldLease},
-	{v1.SelfScheduled, seeScheduler},
-	{v1.Gossiping, seeGossip},
-	{v1.QueueClient, seeTrigger},
-	{v1.QueueClient, seeConsumer},
-	{v1.QueueClient, seeQueue},
-	{v1.SessionAffine, seeAffinity},
-	{v1.Serving, seeService},
+	{v1.Operated, seeOperator, false},
+	{v1.Daemon, ofKind("DaemonSet"), true},
+	{v1.Scheduled, ofKind("CronJob"), true},
+	{v1.JobTrait, ofKind("Job"), true},
+	{v1.JobTrait, ofKind("Pod"), true},
+	{v1.Stateful, seeStatefulSet, false},
+	{v1.Stateful, seeVolume, true},
+	{v1.Stateful, seeStoreImage, true},
+	{v1.Stateful, seeStorePort, true},
+	{v1.Singleton, seeAlone, false},
+	{v1.LeaderElecting, seeLeaderElection, true},
+	{v1.LeaderElecting, seeHeldLease, false},
+	{v1.SelfScheduled, seeScheduler, true},
+	{v1.Gossiping, seeGossip, true},
+	{v1.QueueClient, seeTrigger, false},
+	{v1.QueueClient, seeConsumer, true},
+	{v1.QueueClient, seeQueue, true},
+	{v1.SessionAffine, seeAffinity, false},
+	{v1.Serving, seeService, false},
 }
 
-func traits(s shape, w Workload, c context) []v1.TraitEvidence {
+func traits(s shape, w Workload, c context, known shown) []v1.TraitEvidence {
 	var found []v1.TraitEvidence
-	for _, sign := range signs {
-		known := slices.ContainsFunc(found, func(t v1.TraitEvidence) bool { return t.Trait == sign.trait })
-		if known {
+	for i, sign := range signs {
+		if slices.ContainsFunc(found, func(t v1.TraitEvidence) bool { return t.Trait == sign.trait }) {
 			continue
 		}
-		if evidence := sign.see(s, w, c); evidence != "" {
+		evidence, looked := known[i]
+		if !looked {
+			evidence = sign.see(s, w, c)
+		}
+		if sign.lasts {
+			known[i] = evidence
+		}
+		if evidence != "" {
 			found = append(found, v1.TraitEvidence{Trait: sign.trait, Evidence: evidence})
 		}
 	}
@@ -58,7 +67,7 @@ func traits(s shape, w Workload, c context) []v1.TraitEvidence {
 // by its traits. A decision to move counts for Deployments only: nothing else can be
 // moved yet. Only a Deployment that serves, and shows no stricter trait, moves
 // unasked.
-func decide(w Workload, decisions []v1.Decision) v1.Decide {
+func decide(w Workload, decisions map[string]v1.Decide) v1.Decide {
 	if d, ok := decision(w, decisions); ok && (d != v1.DecideMove || w.Kind == "Deployment") {
 		return d
 	}
@@ -78,16 +87,27 @@ func decide(w Workload, decisions []v1.Decision) v1.Decide {
 	return v1.Undecided
 }
 
-func decision(w Workload, decisions []v1.Decision) (v1.Decide, bool) {
+func decision(w Workload, decisions map[string]v1.Decide) (v1.Decide, bool) {
+	if len(decisions) == 0 {
+		return "", false
+	}
 	for _, name := range []string{
 		w.ID(), w.Kind + "/" + w.Namespace + "/*", w.Kind + "/*/*",
 	} {
-		i := slices.IndexFunc(decisions, func(d v1.Decision) bool { return d.Workload == name })
-		if i >= 0 {
-			return decisions[i].Decide, true
+		if d, made := decisions[name]; made {
+			return d, true
 		}
 	}
 	return "", false
+}
+
+// byWorkload finds the decision about each name; the first counts.
+func byWorkload(decisions []v1.Decision) map[string]v1.Decide {
+	out := make(map[string]v1.Decide, len(decisions))
+	for _, d := range slices.Backward(decisions) {
+		out[d.Workload] = d.Decide
+	}
+	return out
 }
 
 // Has tells whether a workload shows a trait.
