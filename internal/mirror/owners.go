@@ -40,7 +40,11 @@ func firstManager(src client.Object) client.FieldOwner {
 }
 
 // ownership stands for who owns which field, times and the engine's fields left
-// out, and those ignored. It is empty if nothing is known.
+// out. It is empty if nothing is known.
+func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
+	return ownership(obj, r.ignored(obj))
+}
+
 func ownership(obj client.Object, ignored []object.Field) (string, error) {
 	all := managers(obj)
 	if len(all) == 0 {

@@ -269,7 +269,7 @@ func (m *Mirror) written(ctx context.Context, f *following, t *twin, obj *unstru
 
 // signed makes the managers and the carried status of the copy those of its origin.
 func (m *Mirror) signed(ctx context.Context, f *following, t *twin, obj *unstructured.Unstructured) error {
-	owners, err := ownership(obj, f.rule.ignored(obj))
+	owners, err := f.rule.ownership(obj)
 	if err != nil {
 		return err
 	}
