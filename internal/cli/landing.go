@@ -58,6 +58,14 @@ func (f *landingFlags) register(cmd *cobra.Command) {
 	outputFlag(cmd, &f.format, asJSON, asYAML, asMarkdown, asSARIF)
 }
 
+// noArgs refuses arguments, of which the folder is the likeliest.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q: %s takes no argument; a folder is named with -f", args[0], cmd.CommandPath())
+}
+
 // most is how many of a kind are shown.
 func (f *landingFlags) most(few int) int {
 	if f.all {
@@ -128,7 +136,7 @@ func (f *landingFlags) load(s *session) (*folder.Folder, error) {
 // nevertheless.
 func (s *session) warnOfErrors(f landingFlags, zone *folder.Folder) {
 	if found := zone.Findings.Errors(); len(found) > 0 {
-		s.say("%s in the files: what they leave open is unknown; see crossfade landing validate%s", view.Tally(found), f.again())
+		s.say("%s in the files: what that leaves open is unknown; see crossfade landing validate%s", view.Tally(found), f.again())
 	}
 }
 

@@ -23,7 +23,7 @@ Networks never overlap, and the same files always give the same answer.
 With --write, what a claim was given is written into its file (status), so that it
 keeps it from then on. The exit code is 1 if a claim is refused, or cannot be answered.`,
 		Example: "  crossfade landing allocate -f examples/landing\n  crossfade landing allocate --write",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&write, "write", false, "Write what claims were given into their files")

@@ -27,7 +27,7 @@ resources of the accounts that it is attached to.
 The exit code is 0 if everything is COMPLIANT, and 1 if anything is NON_COMPLIANT or
 there is INSUFFICIENT_DATA.`,
 		Example: "  crossfade landing check -f examples/landing --resources examples/landing/snapshots/storage.json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&resources, "resources", nil, "JSON file with snapshots of resources (may be repeated)")

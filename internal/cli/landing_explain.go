@@ -36,7 +36,7 @@ The exit code is 0 if the call passes, 1 if it is denied or unknown.`,
 		Example: `  crossfade landing explain --account player-prod --action s3:PutObject --resource arn:aws:s3:::films/reel.mp4
   crossfade landing explain --account player-prod --action ec2:RunInstances --region eu-west-1 \
     --role app --context ec2:MetadataHttpTokens=required --complete`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f.register(cmd)
 	c.register(cmd)

@@ -65,7 +65,7 @@ The exit code is 1 if anything turns (see --fail-on), or if the new state has er
   crossfade landing plan -f examples/landing --from origin/main --role platform/deployer
   crossfade landing plan -f examples/landing --from origin/main -o markdown > comment.md
   crossfade landing plan -f new --from-folder old --fail-on worse`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	f.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -165,7 +165,7 @@ func (s *session) planLanding(f *landingPlanFlags, before, after *folder.Folder)
 		return err
 	}
 	if found := before.Findings.Errors(); len(found) > 0 {
-		s.say("%s in the state to compare with: what they leave open is unknown", view.Tally(found))
+		s.say("%s in the state to compare with: what that leaves open is unknown", view.Tally(found))
 	}
 	p := compared(before, after, scope, at)
 	p.From, p.To = f.from, f.to

@@ -20,7 +20,7 @@ slower than the load can grow.
 The exit code is 1 if a quota runs out, a trigger is too slow, or a fact is missing,
 and no waiver covers it.`,
 		Example: "  crossfade landing quota -f examples/landing\n  crossfade landing quota --at 2027-05-01 -o json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f.register(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {

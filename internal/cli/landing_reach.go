@@ -76,7 +76,10 @@ func reached(zone *folder.Folder, network, from, to string) ([]view.Reached, err
 	var answers []view.Reached
 	for _, n := range networks {
 		flows, err := n.Reach(from, to)
-		if err != nil {
+		switch {
+		case err != nil && n.Policy.Broken:
+			return nil, no(fmt.Errorf("core network %s has errors, so that nobody can say who reaches whom: see crossfade landing validate: %w", n.Name, err))
+		case err != nil:
 			return nil, no(err)
 		}
 		answers = append(answers, view.ReachedIn(n, flows))

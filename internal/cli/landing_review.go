@@ -21,7 +21,7 @@ agreement of everybody it names, a two-way door a passing test of the way back.
 The exit code is 1 if a high risk is open, a question has no answer, or a decision may
 not be acted on, and no waiver covers it.`,
 		Example: "  crossfade landing review -f examples/landing\n  crossfade landing review -o markdown > comment.md",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f.register(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {

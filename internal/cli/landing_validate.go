@@ -26,7 +26,7 @@ path, value, and what was expected. One bad file never hides what is wrong in ot
 
 The exit code is 1 if there are errors; warnings alone leave it at 0.`,
 		Example: "  crossfade landing validate -f examples/landing\n  crossfade landing validate -o sarif > landing.sarif",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f.register(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {

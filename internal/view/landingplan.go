@@ -74,7 +74,7 @@ func LandingPlanReport(title string, p *LandingPlan, most int) Report {
 	var answers []Item
 	say := func(answer string, grade Grade) { answers = append(answers, Item{Grade: grade, Text: answer}) }
 	if errors := p.Findings.Errors(); len(errors) > 0 {
-		say("the new state has "+Tally(errors)+", and what they leave open is unknown", Bad)
+		say("the new state has "+Tally(errors)+", and what that leaves open is unknown", Bad)
 		r.Sections = append(r.Sections, FindingsReport("", "", errors, most).Sections...)
 	}
 	say(differenceAnswer(p.Guardrails))

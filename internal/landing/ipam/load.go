@@ -290,7 +290,9 @@ func (l *loader) route(c *AddressClaim) {
 	if s.Pool != "" && (s.Region != "" || s.Environment != "") {
 		refuse("pool", "expected a pool, or a region and an environment, not both", "spec", "pool")
 	}
-	if s.Pool == "" {
+	if broken := l.brokenFor(s); s.Pool == "" && broken != nil {
+		c.Wrong = cmp.Or(c.Wrong, "pool "+broken.Name+" has errors ("+broken.Place.String()+")")
+	} else if s.Pool == "" {
 		name, want := l.a.choose(s, c.request.Family)
 		if want != "" {
 			if broken := slices.IndexFunc(l.a.Pools, func(p *AddressPool) bool { return p.Broken }); broken >= 0 {
@@ -315,6 +317,43 @@ func (l *loader) route(c *AddressClaim) {
 		}
 		c.has = prefix
 	}
+}
+
+// brokenFor returns a pool with errors that would be the one of a claim's region and
+// environment, or nil: then another pool is not the right one, though it may fit too.
+func (l *loader) brokenFor(s landing.AddressClaimSpec) *AddressPool {
+	for _, environment := range slices.Compact([]string{s.Environment, ""}) {
+		sound := false
+		for _, p := range l.a.Pools {
+			region := l.inherited(p, func(p *AddressPool) string { return p.Spec.Region })
+			if l.inherited(p, func(p *AddressPool) string { return p.Spec.Environment }) != environment {
+				continue
+			}
+			unread := region == "" && p.document.Root.Get("spec", "region") != nil
+			if p.Broken && (region == s.Region || unread) {
+				return p
+			}
+			sound = sound || region == s.Region
+		}
+		if sound {
+			return nil
+		}
+	}
+	return nil
+}
+
+// inherited returns what a pool, or the nearest pool above it, says of itself.
+func (l *loader) inherited(p *AddressPool, says func(*AddressPool) string) string {
+	for range len(l.a.Pools) {
+		if p == nil || says(p) != "" {
+			break
+		}
+		p = l.pool(p.Spec.Parent)
+	}
+	if p == nil {
+		return ""
+	}
+	return says(p)
 }
 
 // choose returns the pool of a region and an environment, or what was expected.

@@ -256,3 +256,23 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A claim whose pool has errors is not given a network of another pool that would
+// fit, and what it has is not called wrong.
+func TestClaimsOfBrokenPools(t *testing.T) {
+	broken := strings.Replace(prod, "10.0.0.0/18", "10.0.0.0/18x", 1)
+	region := "  parent: world\n  region: eu-west-1\n  prefixes: [10.16.0.0/18]\n"
+	a, wrong := read(t, poolYAML("world", world)+poolYAML("prod", broken)+poolYAML("region", region),
+		claimYAML("has", "region: eu-west-1, environment: prod, size: M", "prefix: 10.0.4.0/22")+
+			claimYAML("new", "region: eu-west-1, environment: prod, size: M", "")+
+			claimYAML("other", "region: eu-west-1, environment: dev, size: S", "prefix: 10.16.1.0/24"))
+	if len(wrong) != 1 || wrong[0].Code != "addresses/prefix" {
+		t.Errorf("found %v, want only the prefix", wrong)
+	}
+	const want = `has unknown: pool prod has errors (f0.yaml:10:1: $)
+new unknown: pool prod has errors (f0.yaml:10:1: $)
+other kept: 10.16.1.0/24 of pool region`
+	if got := lines(a.Plan(nil)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

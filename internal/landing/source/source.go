@@ -100,7 +100,14 @@ func (f Finding) String() string {
 type Findings []Finding
 
 // Add appends one error about the value n, which stands in file at path.
+//
+// Where a value is of another type than it should be, that is all that is said of it.
 func (f *Findings) Add(file string, n *Node, path, code, want string) {
+	for _, known := range *f {
+		if known.Code == "source/type" && known.File == file && known.Path == path && n != nil && known.Line == n.Line {
+			return
+		}
+	}
 	f.add(file, n, path, code, want, Error)
 }
 

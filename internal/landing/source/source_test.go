@@ -173,3 +173,24 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The line that is named is that of the file.
+func TestYAMLErrorsNameTheirLine(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       int
+	}{
+		{"an object that is not closed", "a: 1\nb: 2\nc: {d: e\nf:\n  - 1\n", 3},
+		{"a list that is not closed", "a: 1\nb: 2\nc: [d\nf:\n  - 1\n", 3},
+		{"in a second document", "a: 1\n---\nb: 2\nc: {d: e\nf:\n  - 1\n", 4},
+		{"a colon too many", "a: 1\nb: 2\nc: d: e\n", 3},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, found := source.ParseYAML("a.yaml", []byte(test.text))
+			if len(found) != 1 || found[0].Line != test.want {
+				t.Errorf("got %v, want one error on line %d", found, test.want)
+			}
+		})
+	}
+}

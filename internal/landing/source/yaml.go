@@ -91,6 +91,10 @@ func parsePart(text []byte) (root *yaml.Node, err error) {
 
 var errorLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
 
+// unclosed is what the library says of a list or an object that does not go on as it
+// should; it names the line where that begins.
+var unclosed = regexp.MustCompile(`^did not find expected ('|key)`)
+
 // yamlError returns the line that an error of the YAML library speaks of (0 if
 // none) and the rest of its text.
 func yamlError(err error) (line int, what string) {
@@ -100,6 +104,9 @@ func yamlError(err error) (line int, what string) {
 		return 0, text
 	}
 	line, _ = strconv.Atoi(match[1])
+	if line > 0 && unclosed.MatchString(match[2]) {
+		line++ // the library counts the lines of these from 0
+	}
 	return line, match[2]
 }
 
