@@ -47,6 +47,8 @@ test-peers: ## Look for races, and compare with peers and with real packets (nee
 	@CGO_ENABLED=1 go test -race -timeout 14m -run 'Overlaps|Walk' ./internal/landing/ipam ./internal/landing/bench
 	@mkdir -p $(BIN)/peers && cd tools/ipam-peer && go build -o $(BIN)/peers/ipam-peer .
 	@CROSSFADE_IPAM_PEER=$(BIN)/peers/ipam-peer go test -count=1 -timeout 14m -run TestAddresses ./internal/landing/bench
+	@go build -modfile=$(CURDIR)/tools/helm.mod -o $(BIN)/peers/helm helm.sh/helm/v4/cmd/helm
+	@CROSSFADE_SANDBOX=$(BIN)/sandbox CROSSFADE_HELM=$(BIN)/peers/helm go test -count=1 -timeout 14m -run TestHelm ./internal/mirror
 	@CROSSFADE_PEERS=$(BIN)/peers go test -count=1 -timeout 14m -run 'TestPeerAgrees|TestSettledDifferences' ./internal/landing/policy
 
 bench: build ## Measure, and print `name value unit` lines (BENCH=demo|mirror|plan|landing for a part)
