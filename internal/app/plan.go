@@ -85,7 +85,7 @@ func (p *planning) lookInFiles(ctx context.Context) error {
 func sideFrom(flag, path, name string) (*finding.Side, map[schema.GroupVersionKind]int, error) {
 	r, err := manifest.Read(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %q: %w", flag, path, err)
+		return nil, nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served}, r.Unknown, nil
 }

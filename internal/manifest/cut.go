@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 )
 
 // A piece is the text of one object, or of one document that was not worth cutting.
@@ -21,6 +22,23 @@ type piece struct {
 func (p piece) refuse(line int, format string, args ...any) error {
 	return &ParseError{File: p.file, Document: p.document, Line: line, Err: fmt.Errorf(format, args...)}
 }
+
+// refuseYAML is the error for text that is no YAML. The library counts lines from the
+// beginning of what it was given, so its own number is taken out.
+func (p piece) refuseYAML(err error) error {
+	line := lineIn(err)
+	if at := bytes.Index(p.text, []byte("{{")); at >= 0 && !errorLine.MatchString(err.Error()) {
+		line = lineAt(p.text, at) // "invalid map key": braces within braces are a map as a key
+	}
+	lines := bytes.Split(p.text, []byte("\n"))
+	if line <= len(lines) && bytes.Contains(lines[line-1], []byte("{{")) {
+		return p.refuse(p.line+line-1, "it is a template, not yet a manifest: render it first (helm template), and read what that prints")
+	}
+	return p.refuse(p.line+line-1, "it is not YAML: %s", yamlPrefix.ReplaceAllString(err.Error(), ""))
+}
+
+// yamlPrefix is what the YAML library writes before what is wrong.
+var yamlPrefix = regexp.MustCompile(`^(error converting YAML to JSON: )?(yaml: )?(line \d+: )?`)
 
 // cut cuts a file into pieces.
 func cut(file string, text []byte) ([]piece, error) {

@@ -1,9 +1,11 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -117,7 +119,7 @@ func (p piece) decode() decoded {
 			if p.whole != nil {
 				return p.fromWhole()
 			}
-			return decoded{err: p.refuse(p.line+lineIn(err)-1, "%w", err)}
+			return decoded{err: p.refuseYAML(err)}
 		}
 	}
 	if string(text) == "null" {
@@ -132,7 +134,7 @@ func (p piece) decode() decoded {
 func (p piece) fromWhole() decoded {
 	all, err := yaml.YAMLToJSON(p.whole.text)
 	if err != nil {
-		return decoded{err: p.refuse(p.whole.line+lineIn(err)-1, "%w", err)}
+		return decoded{err: p.whole.refuseYAML(err)}
 	}
 	siblings := items(*p.whole)
 	pieces, err := cutJSON(p.file, all)
@@ -191,7 +193,7 @@ func (p piece) objects(text []byte) decoded {
 		return decoded{objects: []object{one}}
 	}
 	if err := one.fill(text); err != nil {
-		return decoded{err: p.refuse(p.line+lineOf(text, err)-1, "%s: %w", kind, err)}
+		return decoded{err: p.refuse(p.lineOfType(text, err), "%s: %w", kind, plainly(err))}
 	}
 	return decoded{objects: []object{one}}
 }
@@ -229,6 +231,48 @@ func (o *object) fill(text []byte) error {
 		}
 	}
 	return nameless(obj)
+}
+
+// lineOfType is the line of a value of the wrong type. YAML was made one line of JSON
+// by then, so it is the line of the field's name, if only one line has that name, and
+// else where the object begins.
+func (p piece) lineOfType(text []byte, err error) int {
+	var wrong *json.UnmarshalTypeError
+	if !p.yaml || !errors.As(err, &wrong) || wrong.Field == "" {
+		return p.line + lineOf(text, err) - 1
+	}
+	name := regexp.QuoteMeta(wrong.Field[strings.LastIndex(wrong.Field, ".")+1:])
+	at := regexp.MustCompile(`(^|[\s{,"'])`+name+`["']?:`).FindAllIndex(p.text, -1)
+	if len(at) != 1 {
+		return p.line
+	}
+	return p.line + lineAt(p.text, at[0][1]) - 1
+}
+
+// plainly names the field and what was found in it, where a decoder speaks of Go's
+// types. The decoder names the field by its path, behind the name of a struct.
+func plainly(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return fmt.Errorf("%s is a %s, want %s", cmp.Or(wrong.Field, "it"), wrong.Value, jsonKind(wrong.Type))
+}
+
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Pointer:
+		return jsonKind(t.Elem())
+	}
+	return "a whole number"
 }
 
 // drop keeps only the count.

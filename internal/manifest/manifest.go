@@ -108,8 +108,24 @@ func firstOf(all []error) error {
 	if len(flat) > mostErrors {
 		flat = append(flat[:mostErrors], fmt.Errorf("and %d more", len(flat)-mostErrors))
 	}
-	return errors.Join(flat...)
+	if len(flat) == 0 {
+		return nil
+	}
+	return parseErrors(flat)
 }
+
+// parseErrors are several errors, which one sentence can hold.
+type parseErrors []error
+
+func (e parseErrors) Error() string {
+	said := make([]string, len(e))
+	for i, err := range e {
+		said[i] = err.Error()
+	}
+	return strings.Join(said, "; ")
+}
+
+func (e parseErrors) Unwrap() []error { return e }
 
 func filesIn(path string) ([]string, error) {
 	info, err := os.Stat(path)

@@ -52,6 +52,23 @@ func TestUnknownKindsAreKeptAndListed(t *testing.T) {
 	}
 }
 
+func TestParseErrorsAreSentences(t *testing.T) {
+	deployment := "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: three\n"
+	tests := []struct{ name, text, want string }{
+		{"its own line only", "a: b\n---\nkind: ConfigMap\n bad: [\n", "x.yaml: document 1, line 1: apiVersion \"\", kind \"\": a Kubernetes object has both; x.yaml: document 2, line 4: it is not YAML: mapping values are not allowed in this context"},
+		{"a field and its line", deployment, "x.yaml: document 1, line 5: Deployment: spec.replicas is a string, want a whole number"},
+		{"a template", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  {{ .Values.labels }}\n", "x.yaml: document 1, line 4: it is a template, not yet a manifest: render it first (helm template), and read what that prints"},
+		{"text like a template's elsewhere", "apiVersion: v1\nkind: ConfigMap\ndata: {a: '{{ x }}'}\n\tb: c\n", "x.yaml: document 1, line 4: it is not YAML: found character that cannot start any token"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Parse("x.yaml", []byte(tt.text)); err == nil || err.Error() != tt.want {
+				t.Errorf("error = %v\nwant    %s", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestParseErrorsNameFileDocumentAndLine(t *testing.T) {
 	good := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
 	tests := []struct {
@@ -60,7 +77,7 @@ func TestParseErrorsNameFileDocumentAndLine(t *testing.T) {
 		line       int
 	}{
 		{"a tab in the second document", good + "---\napiVersion: v1\nkind:\tConfigMap\n\tmetadata: x\n", 2, 8},
-		{"a wrong type", good + "---\n" + "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: 7\n", 2, 6},
+		{"a wrong type", good + "---\n" + "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: 7\n", 2, 9},
 		{"no kind", "apiVersion: v1\nmetadata: {name: a}\n", 1, 1},
 		{"no name", "apiVersion: v1\nkind: ConfigMap\n", 1, 1},
 		{"no object", "just text\n", 1, 1},

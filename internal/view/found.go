@@ -101,10 +101,21 @@ func findingCounts(all []Finding) string {
 	var parts []string
 	for _, sev := range []finding.Severity{finding.Blocks, finding.Warns, finding.Notes} {
 		if counts[sev] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[sev], map[finding.Severity]string{finding.Blocks: "blocking", finding.Warns: "warnings", finding.Notes: "notes"}[sev]))
+			parts = append(parts, tally(counts[sev], sev))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+func tally(n int, sev finding.Severity) string {
+	switch sev {
+	case finding.Blocks:
+		return fmt.Sprintf("%d blocking", n)
+	case finding.Warns:
+		return count(n, "warning")
+	default:
+		return count(n, "note")
+	}
 }
 
 // traitCounts writes how many workloads show each trait.

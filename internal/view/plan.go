@@ -127,6 +127,9 @@ func (s *sheet) decisions(moves []v1.Move, most int) {
 
 func evidence(w v1.WorkloadStatus) string {
 	var said []string
+	if len(w.Traits) == 0 {
+		return "no Service leads to it, so what it does cannot be told"
+	}
 	for _, t := range w.Traits {
 		said = append(said, strings.TrimSuffix(string(t.Trait)+": "+t.Evidence, ": "))
 	}

@@ -216,7 +216,7 @@ func seeCustom(l *look) {
 		counts[gk].n++
 	}
 	for gk, c := range counts {
-		l.say(gk.String(), "%d objects, first %s", c.n, c.first)
+		l.say(gk.String(), "%d of them, first %s", c.n, c.first)
 	}
 }
 
