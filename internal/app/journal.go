@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
@@ -24,26 +26,28 @@ import (
 	"crossfade.dev/internal/cluster/memory"
 	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/migration"
+	"crossfade.dev/internal/mirror"
 	"crossfade.dev/internal/vantage"
 	"crossfade.dev/internal/view"
 )
 
 // runRollback leads a migration back without its hub: the engine of this process
 // works over a hub in memory, which is filled from the journal. Whatever can be
-// refused is refused before the journal is taken over, which is the first write.
-func runRollback(ctx context.Context, o cli.JournalOptions) error {
+// refused is refused before the journal is taken over, which is the first write. It
+// returns the objects that are left in a target that is lost.
+func runRollback(ctx context.Context, o cli.JournalOptions) (left []string, err error) {
 	ctrl.SetLogger(logr.Discard())
 	route, err := vantage.Parse(o.Route.Translate, o.Route.MapPorts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	keys, err := readKeys(o.KeyFiles)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bucket, err := (&buckets{}).at(ctx, o.Journal)
 	if err != nil {
-		return fmt.Errorf("--journal: %w", err)
+		return nil, fmt.Errorf("--journal: %w", err)
 	}
 	defer func() { _ = bucket.Close() }()
 	var m *v1.Migration
@@ -54,15 +58,15 @@ func runRollback(ctx context.Context, o cli.JournalOptions) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("--journal %s: %w", o.Journal, err)
+		return nil, fmt.Errorf("--journal %s: %w", o.Journal, err)
 	}
 	p := &passage{options: o, keys: keys}
 	if err := p.prepare(ctx, journal); err != nil {
-		return err
+		return nil, err
 	}
 	hub := memory.New(memory.Options{Name: "the hub in memory", Number: 99, Seed: rand.Uint64(), Clock: clock.RealClock{}})
 	if err := p.fill(ctx, hub, journal); err != nil {
-		return err
+		return nil, err
 	}
 	return p.lead(ctx, hub, route)
 }
@@ -99,6 +103,8 @@ type passage struct {
 	// secrets are the credentials that the hub would have.
 	secrets []*corev1.Secret
 	key     client.ObjectKey
+	// target is the name of its Cluster.
+	target string
 	// user is who we are in one of the clusters; freezes exempt who we are in both.
 	user string
 }
@@ -113,7 +119,7 @@ func (p *passage) prepare(ctx context.Context, journal *ledger.Journal) error {
 	if meta.IsStatusConditionTrue(m.Status.Conditions, v1.Retired) {
 		return fmt.Errorf("%w: migration %s: there is no way back: the source was let go of", cli.ErrNo, m.Name)
 	}
-	p.key = client.ObjectKeyFromObject(m)
+	p.key, p.target = client.ObjectKeyFromObject(m), m.Spec.Target
 	clusters := map[string]*v1.Cluster{}
 	for _, object := range journal.Objects {
 		if c, ok := object.(*v1.Cluster); ok {
@@ -126,6 +132,12 @@ func (p *passage) prepare(ctx context.Context, journal *ledger.Journal) error {
 	} {
 		if clusters[side.cluster] == nil {
 			return fmt.Errorf("--journal %s: it holds no Cluster %s", p.options.Journal, side.cluster)
+		}
+		if p.options.TargetLost && side.cluster == m.Spec.Target {
+			if err := p.gone(ctx, side.flag, side.context, clusters[side.cluster]); err != nil {
+				return err
+			}
+			continue
 		}
 		user, err := p.credentials(ctx, side.flag, side.context, clusters[side.cluster])
 		if err != nil {
@@ -147,8 +159,8 @@ func (p *passage) prepare(ctx context.Context, journal *ledger.Journal) error {
 }
 
 // credentials lets a Cluster lead where the context does, and returns who asks
-// there. The engine needs both clusters: what it takes back stands in the one, and is
-// wanted in the other.
+// there. The engine needs both clusters, unless the target is lost: what it takes back
+// stands in the one, and is wanted in the other.
 func (p *passage) credentials(ctx context.Context, flag, name string, c *v1.Cluster) (user string, err error) {
 	what := fmt.Sprintf("%s %q", flag, name)
 	config, err := contextConfig(p.options.Kubeconfig, name)
@@ -160,8 +172,11 @@ func (p *passage) credentials(ctx context.Context, flag, name string, c *v1.Clus
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	k, err := reach(ctx, what, config, pinOf(c))
+	if err != nil && c.Name == p.target {
+		return "", fmt.Errorf("%w; if this cluster is lost, --target-lost leads back without it", err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("%w; the way back by the journal needs both clusters", err)
+		return "", fmt.Errorf("%w; the way back by the journal needs the source", err)
 	}
 	defer k.Close()
 	if user, err = whoami(ctx, config); err != nil {
@@ -171,6 +186,27 @@ func (p *passage) credentials(ctx context.Context, flag, name string, c *v1.Clus
 	c.Spec.Context = ""
 	p.keep(c.Namespace, c.Spec.Kubeconfig, kubeconfig)
 	return user, nil
+}
+
+// gone makes sure that a target that is said to be lost does not answer: as long as it
+// does, nothing justifies leaving behind what runs there.
+func (p *passage) gone(ctx context.Context, flag, name string, c *v1.Cluster) error {
+	what := fmt.Sprintf("%s %q", flag, name)
+	config, err := contextConfig(p.options.Kubeconfig, name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	within, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	k, err := cluster.Connect(within, cluster.Options{Config: config, PinUID: pinOf(c)})
+	switch {
+	case err == nil:
+		k.Close()
+		return fmt.Errorf("--target-lost: %s answers, so it is not lost: leave --target-lost out", what)
+	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err):
+		return fmt.Errorf("--target-lost: %s answers, so it is not lost, though it refuses who asks: %w", what, err)
+	}
+	return ctx.Err() // whatever else is wrong with it, or another cluster in its place
 }
 
 // giveKeys puts the keys from the files in the place of the hub's Secrets.
@@ -213,7 +249,7 @@ func (p *passage) fill(ctx context.Context, hub cluster.API, journal *ledger.Jou
 }
 
 // lead lets the engine work until the migration stands where it was to be led to.
-func (p *passage) lead(ctx context.Context, hub cluster.API, route vantage.Translation) error {
+func (p *passage) lead(ctx context.Context, hub cluster.API, route vantage.Translation) (left []string, err error) {
 	lasting, end := context.WithCancel(ctx)
 	defer end()
 	rung := make(chan struct{}, 1)
@@ -227,28 +263,50 @@ func (p *passage) lead(ctx context.Context, hub cluster.API, route vantage.Trans
 		},
 	}
 	engine := wire(lasting, hub, c, route, cli.ControllerOptions{User: p.user, Workers: 16})
+	engine.TargetLost = p.options.TargetLost
 	engine.Tell = func(*v1.Migration, v1.Reason, string) {}
 	adopted := false
 	for {
 		next, err := p.step(ctx, engine, &adopted)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m := &v1.Migration{}
 		if err := hub.Get(ctx, p.key, m); err != nil {
-			return err
+			return nil, err
 		}
 		p.options.Tell(m)
 		switch view.StandingOf(m) {
 		case view.RolledBack:
-			return nil
+			return p.end(ctx, engine, m)
 		case view.Failed:
-			return fmt.Errorf("%w: migration %s: %s: %s", cli.ErrNo, m.Name, m.Status.Reason, m.Status.Message)
+			return nil, fmt.Errorf("%w: migration %s: %s: %s", cli.ErrNo, m.Name, m.Status.Reason, m.Status.Message)
 		}
 		if err := await(ctx, rung, next); err != nil {
-			return err
+			return nil, err
 		}
 	}
+}
+
+// end keeps where the migration arrived, from where a later way back goes on, and
+// returns what is left in a target that is lost.
+func (p *passage) end(ctx context.Context, engine *migration.Engine, m *v1.Migration) (left []string, err error) {
+	l, err := engine.Ledger(ctx, m)
+	if err == nil {
+		err = l.Keep(ctx, m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--journal %s: %w", p.options.Journal, err)
+	}
+	if !p.options.TargetLost {
+		return nil, nil
+	}
+	copies, err := ledger.Load[mirror.Entry](ctx, l, m, v1.Created, copiesInTarget)
+	if err != nil {
+		return nil, fmt.Errorf("--journal %s: %w", p.options.Journal, err)
+	}
+	maps.DeleteFunc(copies, func(_ string, e mirror.Entry) bool { return e.Found || e.Gone })
+	return slices.Sorted(maps.Keys(copies)), nil
 }
 
 // step makes one pass, and says when to make the next. Freezes are taken up before

@@ -129,17 +129,17 @@ func kept(t *testing.T, source, target string) (url string, m *v1.Migration, l *
 func TestTheWayBackIsRefusedBeforeTheJournalIsTakenOver(t *testing.T) {
 	url, m, l := kept(t, "1", "2")
 	o := cli.JournalOptions{Journal: url, To: v1.Nothing, Kubeconfig: nowhere(t), SourceContext: "east", TargetContext: "west"}
-	err := runRollback(t.Context(), o)
+	_, err := runRollback(t.Context(), o)
 	if err == nil || !strings.HasPrefix(err.Error(), `--source-context "east": https://127.0.0.1:1 gave no answer within `) ||
-		!strings.HasSuffix(err.Error(), "connection refused; the way back by the journal needs both clusters") {
+		!strings.HasSuffix(err.Error(), "connection refused; the way back by the journal needs the source") {
 		t.Errorf("error = %v", err)
 	}
 	o.Migration = "shop"
-	if err = runRollback(t.Context(), o); err == nil || !strings.HasSuffix(err.Error(), `it holds no migration "shop"; there are: demo`) {
+	if _, err = runRollback(t.Context(), o); err == nil || !strings.HasSuffix(err.Error(), `it holds no migration "shop"; there are: demo`) {
 		t.Errorf("error = %v", err)
 	}
 	o.Journal = "file:///does/not/exist"
-	if err = runRollback(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), "--journal: open bucket file:///does/not/exist: ") {
+	if _, err = runRollback(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), "--journal: open bucket file:///does/not/exist: ") {
 		t.Errorf("error = %v", err)
 	}
 	if err := l.Keep(t.Context(), m); err != nil {
@@ -155,7 +155,7 @@ func TestARetiredSourceHasNoWayBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := cli.JournalOptions{Journal: url, To: v1.Nothing, Kubeconfig: nowhere(t), SourceContext: "east", TargetContext: "west"}
-	if err := runRollback(t.Context(), o); !errors.Is(err, cli.ErrNo) || !strings.HasSuffix(err.Error(), "the source was let go of") {
+	if _, err := runRollback(t.Context(), o); !errors.Is(err, cli.ErrNo) || !strings.HasSuffix(err.Error(), "the source was let go of") {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -166,17 +166,7 @@ func TestTheWayBackNeedsNoHub(t *testing.T) {
 	configs := map[string]*rest.Config{"east": controltest.Start(t), "west": controltest.Start(t)}
 	source, target := controltest.New(t, configs["east"]), controltest.New(t, configs["west"])
 	url, m, l := kept(t, uidOf(t, source), uidOf(t, target))
-	labels := map[string]string{"app": "cart"}
-	cart := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: "cart", Namespace: "shop", Labels: labels},
-		Spec: appsv1.DeploymentSpec{
-			Replicas: ptr.To[int32](0), Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "cart", Image: "cart:1"}}},
-			},
-		},
-	}
+	cart := idle()
 	for _, object := range []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, cart} {
 		if err := source.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
@@ -195,7 +185,7 @@ func TestTheWayBackNeedsNoHub(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var last v1.MigrationStatus
-	err := runRollback(ctx, cli.JournalOptions{
+	_, err := runRollback(ctx, cli.JournalOptions{
 		Journal: url, To: v1.Nothing, Kubeconfig: kubeconfig, SourceContext: "east", TargetContext: "west",
 		Tell: func(m *v1.Migration) { last = m.Status },
 	})
@@ -214,6 +204,21 @@ func TestTheWayBackNeedsNoHub(t *testing.T) {
 	m.ResourceVersion = "1000"
 	if err := l.Keep(t.Context(), m); !errors.Is(err, ledger.ErrSuperseded) {
 		t.Errorf("the journal's former hub: %v, want that it was superseded", err)
+	}
+}
+
+// idle is a Deployment that runs nothing.
+func idle() *appsv1.Deployment {
+	labels := map[string]string{"app": "cart"}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "cart", Namespace: "shop", Labels: labels},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: ptr.To[int32](0), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "cart", Image: "cart:1"}}},
+			},
+		},
 	}
 }
 

@@ -181,14 +181,24 @@ func KeyOf(obj client.Object) (Key, bool) {
 // returns how many it could not delete; the error is that of the first of them, or
 // says that the cluster could not be read. Removing what is not there is no error.
 func (b *Bridge) Remove(ctx context.Context, side v1.Side) (left int, err error) {
-	api := b.api(side)
+	left, err = Cut(ctx, b.api(side), func(Key) bool { return false })
+	if err != nil {
+		return left, fmt.Errorf("in the %s: %w", side, err)
+	}
+	return left, nil
+}
+
+// Cut deletes the bridge's slices in one cluster, but for Services that are to keep
+// theirs. It needs no other cluster: it is for the time when that is lost. The results
+// are those of Remove.
+func Cut(ctx context.Context, api cluster.API, keep func(Key) bool) (left int, err error) {
 	var list discoveryv1.EndpointSliceList
 	if err := api.List(ctx, &list, client.MatchingLabels{discoveryv1.LabelManagedBy: ManagedBy}); err != nil {
-		return 0, fmt.Errorf("list the bridge's slices in the %s: %w", side, err)
+		return 0, fmt.Errorf("list the bridge's slices: %w", err)
 	}
 	for i := range list.Items {
 		slice := &list.Items[i]
-		if !isOurs(slice) {
+		if key, _ := KeyOf(slice); !isOurs(slice) || keep(key) {
 			continue
 		}
 		if failed := remove(ctx, api, slice); failed != nil {

@@ -237,7 +237,7 @@ func allCommands() Commands {
 		Plan:              func(context.Context, PlanOptions) (view.Plan, error) { return view.Plan{}, nil },
 		Diff:              func(context.Context, DiffOptions) ([]view.Difference, error) { return nil, nil },
 		LiftFreeze:        func(context.Context, LiftOptions) ([]string, error) { return nil, nil },
-		RollbackByJournal: func(context.Context, JournalOptions) error { return nil },
+		RollbackByJournal: func(context.Context, JournalOptions) ([]string, error) { return nil, nil },
 		Rehearse:          func(context.Context, RehearseOptions, func([]string) error) error { return nil },
 		Load:              func(context.Context, Streams, LoadOptions) error { return nil },
 		Demo:              func(context.Context, Streams, DemoOptions) error { return nil },

@@ -26,8 +26,9 @@ type Commands struct {
 	// LiftFreeze lifts freezes in one cluster, without the hub, and returns a
 	// sentence for each that it lifted.
 	LiftFreeze func(context.Context, LiftOptions) ([]string, error)
-	// RollbackByJournal leads a migration back without its hub, until it has arrived.
-	RollbackByJournal func(context.Context, JournalOptions) error
+	// RollbackByJournal leads a migration back without its hub, until it has arrived. It
+	// returns the objects that are left in a target that is lost.
+	RollbackByJournal func(context.Context, JournalOptions) (left []string, err error)
 	// Rehearse restores an archive into a cluster, compares, calls found with a
 	// sentence for each difference, and cleans up.
 	Rehearse func(ctx context.Context, o RehearseOptions, found func(differences []string) error) error
@@ -122,6 +123,9 @@ type JournalOptions struct {
 	To v1.Stage
 	// Kubeconfig may be empty; the contexts, which stand for the clusters, never are.
 	Kubeconfig, SourceContext, TargetContext string
+	// TargetLost is true if nothing of the target answers any more: then To is Prepare or
+	// later.
+	TargetLost bool
 	// KeyFiles hold the TSIG keys of the migration's zones, as BIND writes them.
 	KeyFiles []string
 	Route    Route

@@ -33,9 +33,16 @@ meanwhile. crossfade status says what it costs. crossfade run leads forward agai
 
 If the hub is lost, --journal goes back without it, from the bucket that the migration
 names in spec.journal: in this process, as whom the two contexts name, until the end.
-Stop the controller first; from then on the journal no longer belongs to its hub.`,
+Stop the controller first; from then on the journal no longer belongs to its hub.
+
+If the target is lost too, --target-lost goes back without it: the source is scaled up
+and ready before a name leads there, then the freeze is lifted. It is refused as long as
+the target answers. Objects that stay in the target go to stdout; the same command
+without --target-lost removes them, should the target come back. What teams wrote there
+and the mirror had not carried over is lost.`,
 		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
-			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key",
+			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key\n" +
+			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key --target-lost",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
@@ -61,8 +68,8 @@ Stop the controller first; from then on the journal no longer belongs to its hub
 			return err
 		}
 		if j.Journal != "" {
-			if !cmd.Flags().Changed("to") {
-				stage = v1.Nothing // what stays in force would need an engine
+			if stage, err = j.stage(stage, cmd.Flags().Changed("to")); err != nil {
+				return err
 			}
 			return s.backByJournal(cmd.Context(), cmp.Or(append(args, "")...), stage, j, wait.timeout)
 		}
@@ -113,15 +120,16 @@ type journalFlags struct{ JournalOptions }
 // withJournal are the flags that only make sense with --journal, withoutOne those
 // that only do without.
 var (
-	withJournal = []string{"source-context", "target-context", "key-file", "translate", "map-ports"}
+	withJournal = []string{"source-context", "target-context", "target-lost", "key-file", "translate", "map-ports"}
 	withoutOne  = []string{"dry-run", "output", "context"}
 )
 
 func (j *journalFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&j.Journal, "journal", "", "Go back without the hub, from the journal in the bucket of this URL (--to is Nothing then, if not given)")
+	f.StringVar(&j.Journal, "journal", "", "Go back without the hub, from the journal in the bucket of this URL (--to is Nothing then, if not given, or Prepare with --target-lost)")
 	f.StringVar(&j.SourceContext, "source-context", "", "With --journal: context of the kubeconfig that leads to the source")
 	f.StringVar(&j.TargetContext, "target-context", "", "With --journal: context of the kubeconfig that leads to the target")
+	f.BoolVar(&j.TargetLost, "target-lost", false, "With --journal: the target is gone; lead back without it, to Prepare, and list what is left there")
 	f.StringArrayVar(&j.KeyFiles, "key-file", nil, "With --journal: file with the TSIG keys of the zones, as BIND writes them (may be repeated)")
 	j.Route.register(cmd)
 }
@@ -146,6 +154,18 @@ func (j *journalFlags) check(cmd *cobra.Command) error {
 	return checkContexts(j.SourceContext, j.TargetContext)
 }
 
+// stage is the last one that stays in force. What stays would need an engine, so that
+// nothing does if nothing was said, but for what can't be undone without the target.
+func (j *journalFlags) stage(named v1.Stage, given bool) (v1.Stage, error) {
+	switch {
+	case !j.TargetLost && !given:
+		return v1.Nothing, nil
+	case j.TargetLost && slices.Index(backStages, named) < slices.Index(backStages, v1.Prepare):
+		return "", fmt.Errorf("--to %s: with --target-lost nothing before %s can be undone, because it stands in the target", named, v1.Prepare)
+	}
+	return named, nil
+}
+
 // backByJournal goes back without the hub.
 func (s *session) backByJournal(ctx context.Context, name string, to v1.Stage, j journalFlags, timeout time.Duration) error {
 	if timeout > 0 {
@@ -157,9 +177,19 @@ func (s *session) backByJournal(ctx context.Context, name string, to v1.Stage, j
 	o := j.JournalOptions
 	o.Migration, o.To, o.Kubeconfig = name, to, s.hub().Kubeconfig
 	o.Tell = func(m *v1.Migration) { n.tell(m) }
-	if err := s.commands.RollbackByJournal(ctx, o); err != nil {
+	left, err := s.commands.RollbackByJournal(ctx, o)
+	if err != nil {
 		return err
 	}
 	s.say("the migration was rolled back to %s", to)
+	if !o.TargetLost {
+		return nil
+	}
+	s.say("%d objects are left in the target, which is lost; should it come back, its pods serve again until the same command without --target-lost has removed them", len(left))
+	for _, object := range left {
+		if err := s.out(object + "\n"); err != nil {
+			return err
+		}
+	}
 	return nil
 }

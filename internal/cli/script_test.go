@@ -362,7 +362,7 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 			}
 			return []string{"lifted the freeze of migration " + cmp.Or(o.Migration, "demo")}, answer()
 		},
-		RollbackByJournal: func(ctx context.Context, o JournalOptions) error {
+		RollbackByJournal: func(ctx context.Context, o JournalOptions) ([]string, error) {
 			m := &v1.Migration{Spec: v1.MigrationSpec{Direction: v1.Back}}
 			m.Status.Stage, m.Status.Reason = v1.Cutover, v1.EntryMoving
 			o.Tell(m)
@@ -370,9 +370,12 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 			heard(ts.Stderr(), o)
 			if ts.Getenv("LASTS") != "" {
 				<-ctx.Done()
-				return context.Cause(ctx)
+				return nil, context.Cause(ctx)
 			}
-			return answer()
+			if o.TargetLost {
+				return []string{"Deployment.apps/shop/cart", "Service/shop/cart"}, answer()
+			}
+			return nil, answer()
 		},
 		Rehearse: func(_ context.Context, o RehearseOptions, found func([]string) error) error {
 			if err := answer(); err != nil {

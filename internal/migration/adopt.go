@@ -34,6 +34,9 @@ func (e *Engine) AdoptFreezes(ctx context.Context, key types.NamespacedName) (ad
 		}
 	}
 	for _, s := range []*site{&v.source, &v.target} {
+		if s.lost {
+			continue
+		}
 		if err := e.adopt(ctx, v, s); err != nil {
 			_, err = e.record(ctx, before, m, troubled(wrap("take up the freeze of "+s.name, err)))
 			return false, err

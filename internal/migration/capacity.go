@@ -34,6 +34,9 @@ func warm(s v1.Shift) goal {
 // when all of them stand there. What each side is told is in the ledger before it
 // is told.
 func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error) {
+	if v.target.lost { // then there is one goal only, which every pass sees to first
+		return Done(), nil
+	}
 	book, err := e.openStandings(ctx, v)
 	if err != nil {
 		return Progress{}, err
@@ -169,31 +172,26 @@ func (e *Engine) capacityOf(v *visit, s *site, d *appsv1.Deployment, w plan.Work
 	return c
 }
 
-// rescale tells both sides of one workload, autoscalers first, because they would
-// otherwise undo it.
+// rescale tells both sides of one workload.
 func (v *visit) rescale(ctx context.Context, s step) error {
-	for _, side := range []struct {
-		site        *site
-		have        *appsv1.Deployment
-		scaler      *autoscalingv2.HorizontalPodAutoscaler
-		next, floor int32
-	}{
-		{&v.source, s.source, s.sourceScaler, s.next.Source, s.floors.Source},
-		{&v.target, s.target, s.targetScaler, s.next.Target, s.floors.Target},
-	} {
-		if side.floor > 0 {
-			if err := setFloor(ctx, side.site, side.scaler, side.floor); err != nil {
-				return err
-			}
-		}
-		if ptr.Deref(side.have.Spec.Replicas, 1) == side.next {
-			continue
-		}
-		if err := setReplicas(ctx, side.site, side.have, side.next); err != nil {
+	if err := v.source.rescale(ctx, s.source, s.sourceScaler, s.next.Source, s.floors.Source); err != nil {
+		return err
+	}
+	return v.target.rescale(ctx, s.target, s.targetScaler, s.next.Target, s.floors.Target)
+}
+
+// rescale tells one side of a workload, its autoscaler first, because that would
+// otherwise undo it. A floor of 0 is none to be told.
+func (s *site) rescale(ctx context.Context, have *appsv1.Deployment, scaler *autoscalingv2.HorizontalPodAutoscaler, next, floor int32) error {
+	if floor > 0 {
+		if err := setFloor(ctx, s, scaler, floor); err != nil {
 			return err
 		}
 	}
-	return nil
+	if ptr.Deref(have.Spec.Replicas, 1) == next {
+		return nil
+	}
+	return setReplicas(ctx, s, have, next)
 }
 
 func setReplicas(ctx context.Context, s *site, d *appsv1.Deployment, replicas int32) error {

@@ -22,12 +22,18 @@ import (
 // confirmed returns the steps of which everything was read as it stands, and how
 // many others there are.
 func (e *Engine) confirmed(ctx context.Context, v *visit, steps []step) (kept []step, outdated int, err error) {
+	kept, err = e.confirmedBy(steps, func(l load) (bool, error) { return v.confirm(ctx, l) })
+	return kept, len(steps) - len(kept), err
+}
+
+// confirmedBy returns the steps whose loads pass a check, in their order.
+func (e *Engine) confirmedBy(steps []step, check func(load) (bool, error)) (kept []step, err error) {
 	current, order := make([]bool, len(steps)), make([]int, len(steps))
 	for i := range steps {
 		order[i] = i
 	}
 	err = each(e.Workers, order, func(i int) (err error) {
-		current[i], err = v.confirm(ctx, steps[i].load)
+		current[i], err = check(steps[i].load)
 		return err
 	})
 	for i, s := range steps {
@@ -35,31 +41,26 @@ func (e *Engine) confirmed(ctx context.Context, v *visit, steps []step) (kept []
 			kept = append(kept, s)
 		}
 	}
-	return kept, len(steps) - len(kept), err
+	return kept, err
 }
 
 // confirm tells whether a workload was read as it stands on both sides.
 func (v *visit) confirm(ctx context.Context, l load) (bool, error) {
-	for _, side := range []struct {
-		site   *site
-		have   *appsv1.Deployment
-		scaler *autoscalingv2.HorizontalPodAutoscaler
-	}{{&v.source, l.source, l.sourceScaler}, {&v.target, l.target, l.targetScaler}} {
-		current, err := side.site.current(ctx, deploymentKind, side.have)
-		if err != nil || !current {
-			return false, err
-		}
-		if side.scaler == nil {
-			if none, err := side.site.lacks(ctx, l.workload); err != nil || !none {
-				return false, err
-			}
-			continue
-		}
-		if current, err := side.site.current(ctx, autoscalerKind, side.scaler); err != nil || !current {
-			return false, err
-		}
+	if current, err := v.source.confirm(ctx, l.workload, l.source, l.sourceScaler); err != nil || !current {
+		return false, err
 	}
-	return true, nil
+	return v.target.confirm(ctx, l.workload, l.target, l.targetScaler)
+}
+
+// confirm tells whether a workload was read as it stands on the site.
+func (s *site) confirm(ctx context.Context, w plan.Workload, have *appsv1.Deployment, scaler *autoscalingv2.HorizontalPodAutoscaler) (bool, error) {
+	if current, err := s.current(ctx, deploymentKind, have); err != nil || !current {
+		return false, err
+	}
+	if scaler == nil {
+		return s.lacks(ctx, w)
+	}
+	return s.current(ctx, autoscalerKind, scaler)
 }
 
 var (

@@ -26,6 +26,9 @@ const (
 	delegationPart = "delegation"
 	apexPart       = "apex"
 	newApexPart    = "apex-new"
+	// ledPart holds, as what is intended, the sets that lead to the target: without it
+	// nobody could tell them from a person's once the target is lost.
+	ledPart = "entry-led"
 	// copiedPart holds the sets that were created in the new zone.
 	copiedPart = "zone"
 )
@@ -69,12 +72,22 @@ func (e *Engine) enter(ctx context.Context, v *visit, percent int32) (Progress, 
 	if err != nil || saved {
 		return Again(v1.BeforeSaved, "saved the names as they were"), err
 	}
+	if v.target.lost {
+		led, err := e.led(ctx, v)
+		if err != nil {
+			return Progress{}, err
+		}
+		return e.enterSource(ctx, v, old, fresh, before, led)
+	}
 	want, err := zone.Want(before, v.addresses())
 	if err != nil {
 		return Hold(v1.EntryMissing, "%v", err), nil
 	}
 	if percent == 0 {
 		return e.enterSource(ctx, v, old, fresh, before, want)
+	}
+	if err := e.keepLed(ctx, v, want); err != nil {
+		return Progress{}, err
 	}
 	return e.steerBoth(ctx, v1.EntryMoving, old, fresh, before, want, percent)
 }
@@ -184,6 +197,34 @@ func (e *Engine) before(ctx context.Context, v *visit, part string, found []zone
 		sets = append(sets, set)
 	}
 	return zone.Sorted(sets), saved, nil
+}
+
+// keepLed saves to where names are led, before they are. What they were led to before
+// that is kept for names that are no longer among them.
+func (e *Engine) keepLed(ctx context.Context, v *visit, want []zone.RecordSet) error {
+	kept, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Intended, ledPart)
+	if err != nil {
+		return fmt.Errorf("read where names are led: %w", err)
+	}
+	changed := map[string]zone.RecordSet{}
+	for _, set := range want {
+		if have, known := kept[set.Key.String()]; !known || !zone.Equal(have, set) {
+			changed[set.Key.String()] = set
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return wrap("save where names are led", ledger.Add(ctx, v.ledger, v.m, v1.Intended, ledPart, changed))
+}
+
+// led are the sets as they were last led to the target.
+func (e *Engine) led(ctx context.Context, v *visit) ([]zone.RecordSet, error) {
+	kept, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Intended, ledPart)
+	if err != nil {
+		return nil, fmt.Errorf("read where names were led: %w", err)
+	}
+	return zone.Sorted(slices.Collect(maps.Values(kept))), nil
 }
 
 // leading are those of the zone's sets that lead to an entry of the source, and to

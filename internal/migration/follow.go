@@ -92,8 +92,11 @@ func following(m *v1.Migration) Following {
 	return f
 }
 
-// follow keeps the mirror and the bridge going.
+// follow keeps the mirror and the bridge going, as long as there are two sides.
 func (e *Engine) follow(ctx context.Context, v *visit) error {
+	if v.target.lost {
+		return nil
+	}
 	followed, err := e.Follower.Follow(ctx, v.subject(), following(v.m))
 	if err != nil {
 		return fmt.Errorf("follow: %w", err)

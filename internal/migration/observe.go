@@ -45,6 +45,8 @@ type site struct {
 	api    cluster.API
 	// facts are what the cluster tells about itself.
 	facts cluster.Facts
+	// lost is true of a cluster that is given up: nothing else of the site is known then.
+	lost bool
 
 	deployments map[client.ObjectKey]*appsv1.Deployment
 	autoscalers map[client.ObjectKey]*autoscalingv2.HorizontalPodAutoscaler
@@ -103,11 +105,15 @@ func (e *Engine) visitSite(ctx context.Context, m *v1.Migration, side v1.Side, n
 	if err := e.Hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: name}, c); err != nil {
 		return s, fmt.Errorf("read cluster %s: %w", name, err)
 	}
+	if s.record = c; side == v1.Target && e.TargetLost {
+		s.lost = true
+		return s, nil
+	}
 	connection, err := e.Clusters(ctx, c)
 	if err != nil {
 		return s, fmt.Errorf("connect to cluster %s: %w", name, err)
 	}
-	s.record, s.api, s.facts = c, connection.API, connection.Facts
+	s.api, s.facts = connection.API, connection.Facts
 	return s, wrap("read cluster "+name, s.read(ctx, Scope(m)))
 }
 

@@ -194,6 +194,9 @@ func (e *Engine) forget(ctx context.Context, v *visit) error {
 			return fmt.Errorf("clear the record sets of %s: %w", part, err)
 		}
 	}
+	if err := ledger.Save(ctx, v.ledger, v.m, v1.Intended, ledPart, map[string]zone.RecordSet{}); err != nil {
+		return fmt.Errorf("clear where names were led: %w", err)
+	}
 	for _, part := range []string{capacityPart, floorPart} {
 		if err := ledger.Save(ctx, v.ledger, v.m, v1.Intended, part, map[string]plan.Standing{}); err != nil {
 			return fmt.Errorf("clear what was intended: %w", err)

@@ -14,7 +14,7 @@ import (
 // where that way of the bridge is wanted. A pod is ready some moments before any
 // Service leads to it.
 func (v *visit) reachable(s *site, w plan.Workload, ready int32) int32 {
-	bridged := following(v.m).Ways.From(s.side.Other())
+	bridged := following(v.m).Ways.From(s.side.Other()) && !v.on(s.side.Other()).lost
 	here, there := s.addresses(), v.on(s.side.Other()).addresses()
 	for _, name := range w.Services {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: name}

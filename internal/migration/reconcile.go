@@ -37,6 +37,10 @@ type Engine struct {
 	Clusters func(context.Context, *v1.Cluster) (Connection, error)
 	// Ledger is the durable record of a migration.
 	Ledger func(context.Context, *v1.Migration) (*ledger.Ledger, error)
+	// TargetLost is true if a person said so: nothing of the target is seen or told. The
+	// engine then leads back only, and to Prepare at most, which stays in force for what
+	// is left in the target.
+	TargetLost bool
 	// Follower keeps the mirror and the bridge going.
 	Follower Follower
 	// Blocking looks for what the plan of a migration finds that would hurt someone;
@@ -110,6 +114,11 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 	if (err != nil || closed.outcome != done) && v.m.Spec.Direction == v1.Forward {
 		return closed, err
 	}
+	if v.target.lost {
+		if p, err := e.regain(ctx, v); err != nil || p.outcome != done {
+			return p, err
+		}
+	}
 	s, more := next(v.m)
 	if !more {
 		return e.arrived(ctx, v)
@@ -178,6 +187,9 @@ func (e *Engine) arrived(ctx context.Context, v *visit) (Progress, error) {
 	}
 	p := Done()
 	p.After = patience
+	if v.target.lost {
+		p.Message = fmt.Sprintf("the source serves alone; what was made in %s is left there until a way back reaches it", v.target.name)
+	}
 	if v.m.Spec.Direction == v1.Forward && !retired(v.m) {
 		p.Reason, p.Message = v1.Soaking, "everything has moved; the source stands by until `crossfade retire`"
 	}

@@ -24,7 +24,11 @@ func (e *Engine) undoRelease(ctx context.Context, v *visit) (Progress, error) {
 // handOver makes a side the writer, and leads the endpoint there.
 func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, error) {
 	from := to.Other()
-	if v.m.Status.Writer == from {
+	switch {
+	case v.m.Status.Writer == to:
+	case v.on(from).lost:
+		return e.takeOver(v, to), nil
+	default:
 		return e.turn(ctx, v, to)
 	}
 	// Both sides were closed when the mirror turned; a restart may have opened none.

@@ -152,6 +152,9 @@ func (e *Engine) keepClosed(ctx context.Context, v *visit) (Progress, error) {
 		return Done(), nil
 	}
 	for _, s := range []*site{&v.source, &v.target} {
+		if s.lost {
+			continue
+		}
 		record, err := e.findFreeze(ctx, v, s.side)
 		if err != nil {
 			return Progress{}, err

@@ -236,6 +236,21 @@ func (s Standing) Observe(writer v1.Side, source, target Count, autoscaled bool)
 	return s
 }
 
+// ObserveAlone is Observe when the target is lost, with what it was told counted as gone:
+// whoever scales the source says what is wanted. An autoscaler there speaks for the part
+// that the source was told to run, so what the target had of the rest is added.
+func (s Standing) ObserveAlone(source Count, autoscaled bool) Standing {
+	rest := max(0, s.Wanted-s.Source.Is)
+	var foreign bool
+	if s.Source, foreign = s.Source.see(source, autoscaled); foreign {
+		s.Wanted = source.Value
+		if autoscaled {
+			s.Wanted += rest
+		}
+	}
+	return s
+}
+
 func wantedBy(writes, autoscaled bool, here, there, wanted int32) int32 {
 	switch {
 	case autoscaled:

@@ -155,3 +155,29 @@ func TestStandingObserve(t *testing.T) {
 		})
 	}
 }
+
+func TestASourceAloneRunsWhatIsWanted(t *testing.T) {
+	half := Standing{Wanted: 4, Source: Told{Was: 2, Is: 2}, Target: Told{Was: 2, Is: 2}}
+	all := Standing{Wanted: 4, Source: Told{Was: 4, Is: 4}, Target: Told{Was: 2, Is: 2}}
+	telling := Standing{Wanted: 4, Source: Told{Was: 2, Is: 4, Generation: 7}, Target: Told{Was: 2, Is: 2}}
+	tests := []struct {
+		name       string
+		standing   Standing
+		source     Count
+		autoscaled bool
+		want       int32
+	}{
+		{"nobody scaled", half, Count{Value: 2}, false, 4},
+		{"a person scaled", half, Count{Value: 3}, false, 3},
+		{"an autoscaler speaks for its half", half, Count{Value: 3}, true, 5},
+		{"an autoscaler speaks for all", all, Count{Value: 6}, true, 6},
+		{"an autoscaler needs less", all, Count{Value: 3}, true, 3},
+		{"the write has not arrived", telling, Count{Value: 2, Generation: 7}, false, 4},
+		{"the write has arrived", telling, Count{Value: 4, Generation: 8, Ours: true}, false, 4},
+	}
+	for _, test := range tests {
+		if got := test.standing.ObserveAlone(test.source, test.autoscaled).Wanted; got != test.want {
+			t.Errorf("%s: wanted %d, want %d", test.name, got, test.want)
+		}
+	}
+}
