@@ -82,7 +82,7 @@ type cluster struct {
 
 func (c *cluster) run(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...) // its standard input ends it
 	cmd.Env = append(os.Environ(), roleVariable+"=sandbox")
 	cmd.Stderr = os.Stderr
 	// The pipe on standard input is what --die-with-parent watches.
@@ -264,7 +264,7 @@ func (c *cluster) ask(tr *traffic, target string, keep bool) {
 
 func (tr *traffic) request(client *http.Client, target string) {
 	tr.sent.Add(1)
-	response, err := client.Get(target)
+	response, err := get(context.Background(), client, target)
 	if err == nil {
 		_, err = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
@@ -374,7 +374,7 @@ func (c *cluster) pods(t *testing.T, selector string) []corev1.Pod {
 // to the node, contains text.
 func (c *cluster) wantLogs(t *testing.T, pod, text string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "kubectl", "--kubeconfig", c.kubeconfig(), "logs", pod)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "kubectl", "--kubeconfig", c.kubeconfig(), "logs", pod)
 	cmd.Env = append(os.Environ(), roleVariable+"=sandbox")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte(text)) {
@@ -395,7 +395,7 @@ func TestRestartedNodeKeepsItsPods(t *testing.T) {
 	c.kill(t, c.node)
 	eventually(t, "processes of pods end with their node", 5*time.Second, func() bool {
 		for _, ip := range before {
-			if conn, err := net.Dial("tcp", "127."+strings.TrimPrefix(ip, "10.")+":8080"); err == nil {
+			if conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", "127."+strings.TrimPrefix(ip, "10.")+":8080"); err == nil {
 				_ = conn.Close()
 				return false
 			}
@@ -417,4 +417,12 @@ func TestRestartedNodeKeepsItsPods(t *testing.T) {
 			t.Errorf("pod %s had address %q, and has %s", pod.Name, before[pod.Name], pod.Status.PodIP)
 		}
 	}
+}
+
+func get(ctx context.Context, c *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Do(request)
 }

@@ -36,7 +36,7 @@ func (c *Config) startEgress(ctx context.Context, sockets *os.File) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		return err
 	}

@@ -133,14 +133,14 @@ func TestStandInAcceptsForAWhileAfterItWasTold(t *testing.T) {
 	}
 	slow := make(chan error, 1)
 	go func() {
-		response, err := http.Get("http://127.88.1.2:8080/?delay=2500ms")
+		response, err := get(t.Context(), http.DefaultClient, "http://127.88.1.2:8080/?delay=2500ms")
 		if err == nil {
 			_ = response.Body.Close()
 		}
 		slow <- err
 	}()
 	s.terminate(3 * time.Second) // accepts for 2 s
-	response, err := http.Get("http://127.88.1.2:8080/")
+	response, err := get(t.Context(), http.DefaultClient, "http://127.88.1.2:8080/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestStandInAcceptsForAWhileAfterItWasTold(t *testing.T) {
 	if err := <-slow; err != nil {
 		t.Errorf("the request in flight: %v", err)
 	}
-	if _, err := net.Dial("tcp", "127.88.1.2:8080"); err == nil {
+	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", "127.88.1.2:8080"); err == nil {
 		t.Error("still accepts after its end")
 	}
 }
@@ -171,4 +171,12 @@ func TestCommandIsKilledWithItsGroup(t *testing.T) {
 	if err := runCommand(context.Background(), []string{"/bin/sh", "-c", "echo why; exit 1"}, nil, "/"); err == nil || !strings.Contains(err.Error(), "why") {
 		t.Errorf("error %v does not say why", err)
 	}
+}
+
+func get(ctx context.Context, c *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Do(request)
 }

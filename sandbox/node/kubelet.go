@@ -58,7 +58,7 @@ func (n *Node) serveKubelet(ctx context.Context, config *rest.Config) error {
 			NextProtos: []string{"h2", "http/1.1"},
 		},
 	}
-	l, err := net.Listen("tcp", address.HostPort(ip, kubeletPort))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address.HostPort(ip, kubeletPort))
 	if err != nil {
 		return fmt.Errorf("listen for the API server: %w", err)
 	}

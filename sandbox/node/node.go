@@ -188,7 +188,7 @@ func (n *Node) serve(ctx context.Context, config *rest.Config) error {
 	if err := n.services.ListenDNS(ctx, n.cfg.Cluster.DNS()); err != nil {
 		return err
 	}
-	socks, err := net.Listen("tcp", n.socksAddress())
+	socks, err := new(net.ListenConfig).Listen(ctx, "tcp", n.socksAddress())
 	if err != nil {
 		return fmt.Errorf("listen for the proxy into the cluster: %w", err)
 	}

@@ -56,11 +56,10 @@ type rota struct {
 
 // A turn is one probe's place in the rota.
 type turn struct {
-	at      time.Time
-	period  time.Duration
-	run     func(context.Context)
-	ctx     context.Context
-	inQueue int
+	at     time.Time
+	period time.Duration
+	run    func(context.Context)
+	ctx    context.Context
 }
 
 func newRota(now func() time.Time, atOnce int) *rota {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,8 @@ type process struct {
 
 // start starts argv with env in dir; its output goes to log.
 func (n *nursery) start(argv, env []string, dir string, log io.Writer) (*process, error) {
-	cmd := exec.Command(argv[0], argv[1:]...)
+	// No context ends it: preStop, SIGTERM and the grace period come first.
+	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = env, dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output, write, err := os.Pipe()

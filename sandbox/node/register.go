@@ -94,7 +94,7 @@ func (n *Node) writeStatus(ctx context.Context) error {
 			condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID"),
 		},
 		NodeInfo: corev1.NodeSystemInfo{
-			KubeletVersion: version.Get().GitVersion, KubeProxyVersion: version.Get().GitVersion, OperatingSystem: "linux",
+			KubeletVersion: version.Get().GitVersion, OperatingSystem: "linux",
 			Architecture: runtime.GOARCH, OSImage: "Crossfade sandbox", ContainerRuntimeVersion: "sandbox://1",
 			MachineID: n.cfg.Name, SystemUUID: n.cfg.Name, BootID: n.cfg.Name, KernelVersion: "sandbox",
 		},

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // start starts command, in which a follower prints its number first.
 func start(t *testing.T, command ...string) (cmd *exec.Cmd, stdin io.Closer, follower int) {
 	t.Helper()
-	cmd = exec.Command(command[0], command[1:]...)
+	cmd = exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), followVariable+"=1")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

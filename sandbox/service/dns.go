@@ -181,11 +181,11 @@ func addressRecord(name string, ip netip.Addr) dns.RR {
 // ListenDNS serves the cluster's names at ip until ctx ends.
 func (d *Directory) ListenDNS(ctx context.Context, ip netip.Addr) error {
 	at := address.HostPort(ip, 53)
-	packets, err := net.ListenPacket("udp", at)
+	packets, err := new(net.ListenConfig).ListenPacket(ctx, "udp", at)
 	if err != nil {
 		return fmt.Errorf("listen for cluster DNS: %w", err)
 	}
-	streams, err := net.Listen("tcp", at)
+	streams, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 	if err != nil {
 		_ = packets.Close()
 		return fmt.Errorf("listen for cluster DNS: %w", err)

@@ -267,19 +267,19 @@ func TestDNSIsServedByUDPAndTCP(t *testing.T) {
 }
 
 func TestProxyLeadsToWhatACallerMeans(t *testing.T) {
-	pod, err := net.Listen("tcp", "127.88.3.1:8080")
+	pod, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.88.3.1:8080")
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		_ = http.Serve(pod, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) }))
 	}()
-	defer pod.Close()
-	socks, err := net.Listen("tcp", "127.88.3.9:1080")
+	defer func() { _ = pod.Close() }()
+	socks, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.88.3.9:1080")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socks.Close()
+	defer func() { _ = socks.Close() }()
 	external := service("ext", "")
 	external.Spec.ExternalName = "www.demo.test"
 	p := &Proxy{
@@ -295,10 +295,10 @@ func TestProxyLeadsToWhatACallerMeans(t *testing.T) {
 		},
 	}
 	go func() { _ = p.Serve(socks) }()
-	get := func(namespace, target string) (string, error) {
+	through := func(namespace, target string) (string, error) {
 		proxy := &url.URL{Scheme: "socks5h", User: url.UserPassword(namespace, "10.88.3.7"), Host: "127.88.3.9:1080"}
 		c := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}, Timeout: 5 * time.Second}
-		response, err := c.Get(target)
+		response, err := get(t.Context(), c, target)
 		if err != nil {
 			return "", err
 		}
@@ -307,7 +307,7 @@ func TestProxyLeadsToWhatACallerMeans(t *testing.T) {
 		return string(body), err
 	}
 	for _, target := range []string{"http://web/", "http://web.shop.svc.cluster.local/", "http://10.188.3.5/", "http://pods:8080/", "http://10.88.3.1:8080/", "http://www.demo.test:8080/", "http://ext:8080/"} {
-		from, err := get("shop", target)
+		from, err := through("shop", target)
 		if err != nil || !strings.HasPrefix(from, "127.88.3.7:") {
 			t.Errorf("%s: caller is %q, %v; want the pod's own address", target, from, err)
 		}
@@ -319,11 +319,19 @@ func TestProxyLeadsToWhatACallerMeans(t *testing.T) {
 		"http://nowhere/":        "host unreachable",
 		"http://192.0.2.1/":      "not allowed",
 	} {
-		if _, err := get("shop", target); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := through("shop", target); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", target, err, want)
 		}
 	}
-	if _, err := get("other", "http://web/"); err == nil {
+	if _, err := through("other", "http://web/"); err == nil {
 		t.Error("a short name led to another namespace")
 	}
+}
+
+func get(ctx context.Context, c *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Do(request)
 }

@@ -77,7 +77,7 @@ func (s *Server) Listen(port int) error {
 	if s.closed || s.listeners[port] != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", address.HostPort(s.ip, port))
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address.HostPort(s.ip, port))
 	if err != nil {
 		return err
 	}

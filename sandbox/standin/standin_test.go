@@ -80,6 +80,7 @@ func TestAnswersInEveryHTTP(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				defer func() { _ = response.Body.Close() }()
 				body, err := io.ReadAll(response.Body)
 				if err != nil || string(body) != "shop/web-0 stands in at /orders\n" {
 					t.Errorf("body %q, %v", body, err)
@@ -108,7 +109,7 @@ func TestHTTP2ClientIsSentAwayWhileDraining(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	for range 3 {
-		response, err := c.Get("http://" + at + "/")
+		response, err := get(t.Context(), c, "http://"+at+"/")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestHTTP2ClientIsSentAwayWhileDraining(t *testing.T) {
 func TestBadDelayIsRefused(t *testing.T) {
 	start(t)
 	for _, delay := range []string{"x", "-1s", "31s"} {
-		response, err := http.Get("http://" + at + "/?delay=" + delay)
+		response, err := get(t.Context(), http.DefaultClient, "http://"+at+"/?delay="+delay)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func TestGRPCHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	reply, err := healthpb.NewHealthClient(conn).Check(context.Background(), &healthpb.HealthCheckRequest{})
 	if err != nil || reply.Status != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health is %v, %v", reply, err)
@@ -177,7 +178,7 @@ func TestWebSocketEchoesUntilTheEnd(t *testing.T) {
 func TestOtherProtocolsAreEchoed(t *testing.T) {
 	s, _ := start(t)
 	for _, line := range []string{"*1\r\n", "P\n", "GE\n", "hello, stand-in\n"} {
-		conn, err := net.Dial("tcp", at)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +192,7 @@ func TestOtherProtocolsAreEchoed(t *testing.T) {
 		_ = conn.Close()
 	}
 	// A client that waits for the server to speak is held until the end.
-	conn, err := net.Dial("tcp", at)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	s, _ := start(t)
 	status := make(chan error, 1)
 	go func() {
-		response, err := http.Get("http://" + at + "/?delay=500ms")
+		response, err := get(t.Context(), http.DefaultClient, "http://"+at+"/?delay=500ms")
 		if err == nil {
 			_ = response.Body.Close()
 		}
@@ -233,10 +234,18 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	if err := <-status; err != nil {
 		t.Errorf("the request in flight: %v", err)
 	}
-	if _, err := net.Dial("tcp", at); err == nil {
+	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", at); err == nil {
 		t.Error("still accepts after its end")
 	}
 	if err := s.Listen(81); err != nil {
 		t.Errorf("Listen after the end is not an error, but opens nothing: %v", err)
 	}
+}
+
+func get(ctx context.Context, c *http.Client, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Do(request)
 }
