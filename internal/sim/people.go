@@ -281,8 +281,17 @@ func (p *people) editName() {
 	p.was[key], p.putsBack[key] = was, p.w.clock.Now().Add(time.Duration(5+p.chance.IntN(60))*time.Second)
 }
 
+// putBack ends an edit. The engine leaves alone what a person has changed, with the TTL
+// that it had then; whoever puts it back after all was undone gives it its own TTL.
 func (p *people) putBack(key zone.Key) {
 	edit, was := p.w.names.edited[key], p.was[key]
+	if p.w.m.Status.Stage == v1.Nothing {
+		for _, before := range p.w.before.zones["old"] {
+			if before.Key == key {
+				was.TTL = before.TTL
+			}
+		}
+	}
 	if p.swap(dns.Swap{Old: &edit, New: &was}) {
 		delete(p.w.names.edited, key)
 		delete(p.putsBack, key)
