@@ -16,15 +16,7 @@ import (
 // backStages are the stages that may stay in force after a rollback.
 var backStages = append([]v1.Stage{v1.Nothing}, v1.Stages[:len(v1.Stages)-1]...)
 
-func (s *session) rollback() *cobra.Command {
-	var w writing
-	var wait waiting
-	var to string
-	var j journalFlags
-	cmd := &cobra.Command{
-		Use:   "rollback [NAME]",
-		Short: "Lead a migration back",
-		Long: `Leads a migration back, stage by stage, to where the estate is served by the source
+const rollbackHelp = `Leads a migration back, stage by stage, to where the estate is served by the source
 again. --to names the last stage that stays in force: Prepare keeps the mirror and
 the bridge, so that the way forward is short; Nothing undoes everything.
 
@@ -39,7 +31,17 @@ If the target is lost too, --target-lost goes back without it: the source is sca
 and ready before a name leads there, then the freeze is lifted. It is refused as long as
 the target answers. Objects that stay in the target go to stdout; the same command
 without --target-lost removes them, should the target come back. What teams wrote there
-and the mirror had not carried over is lost.`,
+and the mirror had not carried over is lost.`
+
+func (s *session) rollback() *cobra.Command {
+	var w writing
+	var wait waiting
+	var to string
+	var j journalFlags
+	cmd := &cobra.Command{
+		Use:   "rollback [NAME]",
+		Short: "Lead a migration back",
+		Long: rollbackHelp,
 		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key --target-lost",
