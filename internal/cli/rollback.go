@@ -41,7 +41,7 @@ func (s *session) rollback() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback [NAME]",
 		Short: "Lead a migration back",
-		Long: rollbackHelp,
+		Long:  rollbackHelp,
 		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key --target-lost",
