@@ -7,14 +7,15 @@ type Explanation struct {
 
 // Explanations holds one Explanation for every Reason.
 var Explanations = map[Reason]Explanation{
-	NotVisited:  {"The stage has not begun.", "Nothing to do: it begins when the stages before it have ended."},
-	Finished:    {"The stage, or the gate, has reached what it is there for.", "Nothing to do."},
-	Undone:      {"The stage was undone: clusters and names stand as they stood before it.", "Nothing to do; `crossfade run` leads forward again."},
-	BeforeSaved: {"What the way back needs was just written to the ledger.", "Nothing to do: the stage goes on by itself."},
-	OnHold:      {"A person has put the migration on hold; mirror and bridge go on.", "`crossfade resume MIGRATION` when the cause is gone."},
-	NotApproved: {"The stage is one of those that wait for a person before their first step.", "`crossfade approve MIGRATION STAGE`."},
-	Busy:        {"The stage is at work.", "Nothing to do: it is looked at again within a second."},
-	Stalled:     {"A request failed for a reason that the engine has no word for; it asks again.", "Read the message; mend what it names (network, permissions, a webhook)."},
+	NotVisited:    {"The stage has not begun.", "Nothing to do: it begins when the stages before it have ended."},
+	Finished:      {"The stage, or the gate, has reached what it is there for.", "Nothing to do."},
+	Undone:        {"The stage was undone: clusters and names stand as they stood before it.", "Nothing to do; `crossfade run` leads forward again."},
+	BeforeSaved:   {"What the way back needs was just written to the ledger.", "Nothing to do: the stage goes on by itself."},
+	OnHold:        {"A person has put the migration on hold; mirror and bridge go on.", "`crossfade resume MIGRATION` when the cause is gone."},
+	DeletionWaits: {"The migration was deleted while clusters or names still hold something of it, which only its undo takes away.", "`crossfade rollback MIGRATION --to Nothing`, or `crossfade retire` where everything has moved; then it goes by itself."},
+	NotApproved:   {"The stage is one of those that wait for a person before their first step.", "`crossfade approve MIGRATION STAGE`."},
+	Busy:          {"The stage is at work.", "Nothing to do: it is looked at again within a second."},
+	Stalled:       {"A request failed for a reason that the engine has no word for; it asks again.", "Read the message; mend what it names (network, permissions, a webhook)."},
 
 	ClusterUnreachable: {"A cluster did not answer, so nothing is assumed about it.", "Check the kubeconfig Secret, the network and the API server of the cluster in the message."},
 	SameCluster:        {"The kubeconfigs of source and target lead to one and the same cluster.", "Correct the Cluster whose kubeconfig is wrong."},

@@ -6,14 +6,15 @@ type Reason string
 
 // Reasons of progress.
 const (
-	NotVisited  Reason = "NotVisited"
-	Finished    Reason = "Finished"
-	Undone      Reason = "Undone"
-	BeforeSaved Reason = "BeforeSaved"
-	OnHold      Reason = "OnHold"
-	NotApproved Reason = "NotApproved"
-	Busy        Reason = "Busy"
-	Stalled     Reason = "Stalled"
+	NotVisited    Reason = "NotVisited"
+	Finished      Reason = "Finished"
+	Undone        Reason = "Undone"
+	BeforeSaved   Reason = "BeforeSaved"
+	OnHold        Reason = "OnHold"
+	DeletionWaits Reason = "DeletionWaits"
+	NotApproved   Reason = "NotApproved"
+	Busy          Reason = "Busy"
+	Stalled       Reason = "Stalled"
 
 	// Preflight.
 	ClusterUnreachable Reason = "ClusterUnreachable"

@@ -129,7 +129,7 @@ func (e *engine) Start(ctx context.Context) error {
 	recorder := e.manager.GetEventRecorder("crossfade")
 	engine := wire(ctx, hub, c, e.route, e.options)
 	engine.Tell = func(m *v1.Migration, reason v1.Reason, message string) {
-		recorder.Eventf(m, nil, corev1.EventTypeNormal, string(reason), "Lead", "%s", message)
+		recorder.Eventf(m, nil, eventType(reason), string(reason), "Lead", "%s", message)
 		log.FromContext(ctx).Info(message, "migration", m.Name, "reason", reason)
 	}
 	_, err = builder.ControllerManagedBy(e.manager).Named("migration").
@@ -145,6 +145,15 @@ func (e *engine) Start(ctx context.Context) error {
 	go wake.run(ctx)
 	<-ctx.Done()
 	return nil
+}
+
+// eventType is Warning for what somebody may have to look at.
+func eventType(reason v1.Reason) string {
+	switch reason {
+	case v1.Busy, v1.Finished, v1.Undone, v1.OnHold, v1.NotApproved:
+		return corev1.EventTypeNormal // the way of every migration, or a person's wish
+	}
+	return corev1.EventTypeWarning
 }
 
 // migrationsAtOnce is how many migrations may be led at the same time: one that waits

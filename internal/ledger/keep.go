@@ -117,6 +117,7 @@ func portable(object client.Object) client.Object {
 	out.SetResourceVersion("")
 	out.SetManagedFields(nil)
 	out.SetOwnerReferences(nil)
+	out.SetFinalizers(nil)
 	out.SetGeneration(0)
 	out.SetCreationTimestamp(metav1.Time{})
 	out.SetDeletionTimestamp(nil)

@@ -1,6 +1,8 @@
 package migration
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -16,7 +18,7 @@ var (
 	inFlightGauge = gauge("mirror_requests_limit", "Requests that the mirror lets be under way at once; it falls while an API server is slow or asks for a pause.")
 	waitedGauge   = waitedFor()
 	heldGauge     = gauge("held", "1 while a gate of the stage under way does not pass.")
-	stageGauge    = gauge("stage", "Stage under way, 1 (Preflight) to 6 (Release).")
+	stageGauge    = gauge("stage", "Stage under way or last in force, 1 (Preflight) to 6 (Release); 0 is none.")
 )
 
 func gauge(name, help string) *prometheus.GaugeVec {
@@ -59,9 +61,15 @@ func observe(m *v1.Migration) {
 		}
 	}
 	heldGauge.WithLabelValues(m.Name).Set(held)
-	for i, s := range v1.Stages {
-		if s == m.Status.Stage {
-			stageGauge.WithLabelValues(m.Name).Set(float64(i + 1))
-		}
+	stageGauge.WithLabelValues(m.Name).Set(float64(slices.Index(v1.Stages, m.Status.Stage) + 1))
+}
+
+// forget shows nothing more of a migration that is gone: what was last shown of it would
+// raise alarms for ever.
+func forget(name string) {
+	for _, g := range []*prometheus.GaugeVec{
+		capacityGauge, entryGauge, lagGauge, differGauge, inFlightGauge, waitedGauge, heldGauge, stageGauge,
+	} {
+		g.DeletePartialMatch(prometheus.Labels{"migration": name})
 	}
 }

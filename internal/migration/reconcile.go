@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -74,8 +73,12 @@ type Engine struct {
 func (e *Engine) Reconcile(ctx context.Context, key types.NamespacedName) (reconcile.Result, error) {
 	m := &v1.Migration{}
 	if err := e.Hub.Get(ctx, key, m); err != nil {
-		e.known.forget(key)
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		return reconcile.Result{}, e.gone(err, key)
+	}
+	if stays, err := e.stay(ctx, m); err != nil {
+		return reconcile.Result{}, fmt.Errorf("keep migration %s while its way back is needed: %w", m.Name, err)
+	} else if !stays {
+		return reconcile.Result{}, e.gone(nil, key)
 	}
 	if len(m.Status.Conditions) == 0 {
 		return e.greet(ctx, m)
@@ -120,6 +123,9 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 		}
 	}
 	s, more := next(v.m)
+	if leaving(v.m, more) {
+		return Hold(v1.DeletionWaits, "it was deleted, and stays until nothing of it is left: roll it back with --to %s, or retire the source", v1.Nothing), nil
+	}
 	if !more {
 		return e.arrived(ctx, v)
 	}
@@ -133,7 +139,7 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 		return e.begin(v, s), nil
 	}
 	if v.start(s, v1.Forward, e.Clock.Now()) {
-		v.m.Status.Waits = nil // they are of another time
+		v.m.Status.Waits, v.m.Status.Gates = nil, nil // they are of another time
 		return Again(v1.Busy, "going forward again"), nil
 	}
 	p, err := stages()[s].forward(e, ctx, v)
@@ -164,7 +170,7 @@ func (e *Engine) begin(v *visit, s v1.Stage) Progress {
 func (e *Engine) undo(ctx context.Context, v *visit, s v1.Stage) (Progress, error) {
 	if v.start(s, v1.Back, e.Clock.Now()) {
 		setFinished(v.m, s, metav1.ConditionFalse, v1.Busy, "being undone")
-		v.m.Status.Waits = nil
+		v.m.Status.Waits, v.m.Status.Gates = nil, nil
 		e.Tell(v.m, v1.Busy, string(s)+" is being undone")
 		return Again(v1.Busy, "being undone"), nil
 	}

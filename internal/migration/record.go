@@ -37,13 +37,15 @@ func (e *Engine) record(ctx context.Context, before, m *v1.Migration, p Progress
 func describe(m *v1.Migration, p Progress) {
 	m.Status.ObservedGeneration = m.Generation
 	m.Status.Reason, m.Status.Message = p.Reason, p.Message
-	if p.Gates != nil {
-		m.Status.Gates = p.Gates
-	}
 	m.Status.Rollback = rollbackCost(m)
 	s, more := next(m)
+	switch {
+	case !more || s != m.Status.Stage:
+		m.Status.Gates = nil // they were another stage's
+	case p.Gates != nil:
+		m.Status.Gates = p.Gates
+	}
 	if !more {
-		m.Status.Gates = nil
 		m.Status.Stage = arrivedAt(m)
 		return
 	}

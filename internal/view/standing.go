@@ -36,7 +36,7 @@ func StandingOf(m *v1.Migration) Standing {
 	if len(m.Status.Conditions) == 0 || m.Status.ObservedGeneration < m.Generation {
 		return Unseen
 	}
-	if _, more := underWay(m); !more {
+	if _, more := underWay(m); !more && m.Status.Reason != v1.DeletionWaits {
 		if m.Spec.Direction == v1.Back {
 			return RolledBack
 		}
