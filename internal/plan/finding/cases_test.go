@@ -115,6 +115,51 @@ func TestWhatIsPlainHasNoFinding(t *testing.T) {
 	}
 }
 
+// The claims of a StatefulSet are found though its pods do not name them: those that
+// were made of its templates, and without any the template.
+func TestClaimsOfStatefulSets(t *testing.T) {
+	set := fields{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": fields{"name": "pg", "namespace": "shop"}, "spec": fields{"replicas": 2,
+		"volumeClaimTemplates": []fields{{"metadata": fields{"name": "d"}, "spec": fields{"storageClassName": "fast", "accessModes": []string{"ReadWriteOnce"}}}}}}
+	claim := func(name string) fields {
+		return fields{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": fields{"name": name, "namespace": "shop"},
+			"spec": fields{"storageClassName": "fast", "accessModes": []string{"ReadWriteOnce"}}}
+	}
+	slow := []fields{{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": fields{"name": "slow"}}}
+	tests := []struct {
+		name    string
+		objects []fields
+		want    string
+	}{
+		{"none was made yet", []fields{set}, "PersistentVolumeClaim shop/d-pg"},
+		{"those that were made, and not one that a larger set left", []fields{set, claim("d-pg-0"), claim("d-pg-1"), claim("d-pg-2")}, "PersistentVolumeClaim shop/d-pg-0 PersistentVolumeClaim shop/d-pg-1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			all := Find(situation{Objects: tt.objects, Target: slow}.facts(t))
+			for _, id := range []string{"CF-VOL-001", "CF-VOL-003"} {
+				var named []string
+				for _, f := range of(slices.Clone(all), id) {
+					named = append(named, f.Object)
+					if f.Severity != Warns {
+						t.Errorf("%s is %s, want a warning: nobody has decided how the set moves", id, f.Severity)
+					}
+				}
+				if got := strings.Join(named, " "); got != tt.want {
+					t.Errorf("%s names %q, want %q", id, got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// A dump of the target that holds no storage class tells nothing of them.
+func TestPartOfATargetIsNotAllOfIt(t *testing.T) {
+	namespace := []fields{{"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": "other"}}}
+	if found := of(Find(situation{Claim: fields{"storageClassName": "fast"}, Target: namespace}.facts(t)), "CF-VOL-001"); len(found) > 0 {
+		t.Errorf("found %+v", found)
+	}
+}
+
 func of(all []Found, id string) []Found {
 	return slices.DeleteFunc(all, func(f Found) bool { return f.ID != id })
 }

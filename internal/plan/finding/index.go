@@ -1,6 +1,7 @@
 package finding
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -10,6 +11,7 @@ import (
 // index is what several rules look up.
 type index struct {
 	claims    map[string]*corev1.PersistentVolumeClaim // by namespace/name
+	sets      map[string]*appsv1.StatefulSet
 	secrets   map[string]*corev1.Secret
 	volumes   map[string]*corev1.PersistentVolume
 	services  map[string]*corev1.Service
@@ -26,7 +28,7 @@ type index struct {
 func newIndex(f *Facts) *index {
 	o := f.Source.Objects
 	ix := &index{
-		claims: named(o.Claims), secrets: named(o.Secrets), volumes: named(o.Volumes), services: named(o.Services),
+		claims: named(o.Claims), sets: named(o.StatefulSets), secrets: named(o.Secrets), volumes: named(o.Volumes), services: named(o.Services),
 		accounts: named(o.ServiceAccounts), byAddress: map[string]*corev1.Service{}, defined: map[schema.GroupKind]bool{}, settings: map[string][]string{},
 	}
 	for _, m := range o.ConfigMaps {

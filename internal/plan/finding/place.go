@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
@@ -29,7 +30,9 @@ var placeRules = []rule{
 	{"CF-NODE-006", seePriorities},
 }
 
-// claimsOf are the claims that a workload's pods mount by name.
+// claimsOf are the claims that a workload's pods mount: by name, or made from its
+// templates. A template of which no claim was seen, as in manifests, stands for those
+// that will be made.
 func (l *look) claimsOf(w plan.Workload) []*corev1.PersistentVolumeClaim {
 	var out []*corev1.PersistentVolumeClaim
 	for _, v := range w.Pod.Spec.Volumes {
@@ -40,22 +43,52 @@ func (l *look) claimsOf(w plan.Workload) []*corev1.PersistentVolumeClaim {
 			out = append(out, c)
 		}
 	}
+	if set := l.ix.sets[key(w.Namespace, w.Name)]; set != nil && w.Kind == "StatefulSet" {
+		for _, t := range set.Spec.VolumeClaimTemplates {
+			out = append(out, l.madeFrom(t, set)...)
+		}
+	}
 	return out
 }
 
-// claims calls do with every claim of the estate, and whether a workload that moves
-// mounts it.
+func (l *look) madeFrom(template corev1.PersistentVolumeClaim, set *appsv1.StatefulSet) []*corev1.PersistentVolumeClaim {
+	var out []*corev1.PersistentVolumeClaim
+	name := template.Name + "-" + set.Name
+	first, wanted := 0, 1 // one replica if it is not set
+	if set.Spec.Ordinals != nil {
+		first = int(set.Spec.Ordinals.Start)
+	}
+	if set.Spec.Replicas != nil {
+		wanted = int(*set.Spec.Replicas)
+	}
+	for n := range wanted {
+		if c := l.ix.claims[key(set.Namespace, fmt.Sprintf("%s-%d", name, first+n))]; c != nil {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		template.Namespace, template.Name = set.Namespace, name
+		out = append(out, &template)
+	}
+	return out
+}
+
+// claims calls do with every claim of workloads that move or may yet be decided to,
+// and whether one that moves mounts it.
 func (l *look) claims(do func(c *corev1.PersistentVolumeClaim, moves bool)) {
-	moving := map[string]bool{}
+	moves := map[string]bool{}
+	var all []*corev1.PersistentVolumeClaim
 	l.moving(func(w plan.Workload) {
 		for _, c := range l.claimsOf(w) {
-			moving[key(c.Namespace, c.Name)] = moving[key(c.Namespace, c.Name)] || w.Decide == v1.DecideMove
+			name := key(c.Namespace, c.Name)
+			if _, seen := moves[name]; !seen {
+				all = append(all, c)
+			}
+			moves[name] = moves[name] || w.Decide == v1.DecideMove
 		}
 	})
-	for _, c := range l.Source.Objects.Claims {
-		if moves, mounted := moving[key(c.Namespace, c.Name)]; mounted && l.InEstate(c.Namespace) {
-			do(c, moves)
-		}
+	for _, c := range all {
+		do(c, moves[key(c.Namespace, c.Name)])
 	}
 }
 
@@ -67,7 +100,8 @@ func severityIf(moves bool) Severity {
 }
 
 func seeStorageClasses(l *look) {
-	if l.Target == nil || l.Target.missed("storageclasses") {
+	inPart := l.Target != nil && l.Target.Serves == nil && len(l.Target.Objects.StorageClasses) == 0 // a dump without them
+	if l.Target == nil || inPart || l.Target.missed("storageclasses") {
 		return
 	}
 	theirs := named(l.Target.Objects.StorageClasses)
