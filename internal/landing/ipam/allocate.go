@@ -34,6 +34,9 @@ func (s *Space) Allocate(r Request) (Allocation, error) {
 		free = p.blocks(r.Family)
 	}
 	p.mu.Unlock()
+	if most := p.longest(r.Family); !ok && length > most && most > 0 {
+		return Allocation{}, fmt.Errorf("claim %s: /%d in pool %s (%v): %w: expected at most /%d: a pool is divided %d times at most", r.Token, length, r.Pool, p.Prefixes, ErrSize, most, deepest)
+	}
 	if !ok {
 		return Allocation{}, &FullError{Request: r, Scope: p.Scope, Length: length, Free: free}
 	}

@@ -276,3 +276,13 @@ other kept: 10.16.1.0/24 of pool region`
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A network far smaller than its pool is refused for what it is: there is room.
+func TestNetworksTooSmallForTheirPool(t *testing.T) {
+	a := clean(t, poolYAML("world", "  prefixes: [\"fd00::/8\"]\n  sizes: [{name: S, ipv6: 48}]\n"),
+		claimYAML("host", "pool: world, family: IPv6, prefixLength: 128", ""))
+	steps := a.Plan(nil)
+	if len(steps) != 1 || steps[0].Outcome != Refused || !strings.Contains(steps[0].Why, fmt.Sprintf("expected at most /%d", 8+deepest)) {
+		t.Errorf("got %v", steps)
+	}
+}

@@ -96,6 +96,18 @@ func (p *pool) place(f Family, length int) (given netip.Prefix, ok bool) {
 	return block(a.prefix, depth, index), true
 }
 
+// longest returns the longest prefix length that can be given, 0 if the pool has
+// nothing of the family.
+func (p *pool) longest(f Family) int {
+	most := 0
+	for i := range p.areas {
+		if a := &p.areas[i]; a.family == f {
+			most = max(most, min(a.prefix.Bits()+deepest, f.bits()))
+		}
+	}
+	return most
+}
+
 // at returns the area of the pool that contains a prefix, or nil.
 func (p *pool) at(prefix netip.Prefix) *area {
 	for i := range p.areas {

@@ -75,7 +75,12 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 	}
 	a.Trend = &trend
 	project := func(perDay float64) demand {
-		return demand{level: trend.Level + perDay*days(at.Sub(trend.On.Start())), perDay: perDay, from: at, events: w.Spec.Events}
+		d := demand{level: trend.Level, perDay: perDay, from: trend.On.Start(), events: w.Spec.Events}
+		if on := last.On.Start(); last.Used > d.at(on) { // an event takes more than was planned
+			d.level += last.Used/d.multiplier(on) - (d.level + perDay*days(on.Sub(d.from)))
+		}
+		d.level, d.from = d.level+perDay*days(at.Sub(d.from)), at
+		return d
 	}
 	return project(trend.High), project(trend.PerDay), path
 }

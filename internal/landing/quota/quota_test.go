@@ -113,3 +113,34 @@ func TestAWaiverStopsCountingOnItsDay(t *testing.T) {
 		t.Errorf("an expired waiver lets %v pass", found)
 	}
 }
+
+// What an event was seen to take counts, where it is more than was planned.
+func TestAnEventThatTakesMoreThanPlanned(t *testing.T) {
+	text := head + `  value: 100
+  marginDays: 0
+  samples:
+  - {on: 2026-04-01, used: 30}
+  - {on: 2026-04-06, used: 30}
+  - {on: 2026-04-11, used: 30}
+  - {on: 2026-04-16, used: 30}
+  - {on: 2026-04-21, used: 30}
+  - {on: 2026-05-03, used: USED}
+  events:
+  - {name: season, from: 2026-05-01, to: 2026-06-30, multiplier: 1.5}
+  - {name: finals, from: 2026-05-10, to: 2026-05-10, multiplier: 2}
+  increase: {calendarDays: 10}
+`
+	for used, want := range map[string]string{"45": "", "60": "LZ-QUOTA-002"} {
+		watches, wrong := load(t, strings.Replace(text, "USED", used, 1))
+		if len(wrong) > 0 {
+			t.Fatal(wrong)
+		}
+		got := ""
+		for _, f := range quota.Check(watches, now).Findings {
+			got += f.ID
+		}
+		if got != want {
+			t.Errorf("with %s used during the season: got %q, want %q", used, got, want)
+		}
+	}
+}

@@ -102,6 +102,9 @@ func (d *Decision) check(at time.Time) []finding.Finding {
 	default:
 		c.add(DecisionUnproved, finding.Unknown, "not known: whether it is a one-way or a two-way door", "nobody knows what coming back from it takes", "set door to one-way or two-way", "door")
 	}
+	if d.Spec.Date == "" && d.Spec.Door != "" {
+		c.add(DecisionUnproved, finding.Unknown, "not known: when it was last changed (date)", "what was agreed to, or tested, may have been something else", "write the day down", "date")
+	}
 	if d.Spec.Reversal == nil || d.Spec.Reversal.Cost == "" {
 		c.add(NoReversalCost, finding.Warning, "not written down: what coming back from it costs", "people decide more lightly than they should, or less", "write it down: time, money, what is lost", "reversal", "cost")
 	}

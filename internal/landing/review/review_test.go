@@ -203,6 +203,10 @@ func TestDecisionGate(t *testing.T) {
 			}
 		})
 	}
+	undated := strings.Replace(decisionHead, "  date: 2026-03-01\n", "", 1) + "  door: one-way\n  approvers: [{name: Ada, approved: 2026-03-01}]\n"
+	if records, _ := load(t, source.File{Name: "d.yaml", Data: []byte(undated)}); len(records.DecisionGate(now)) != 1 {
+		t.Errorf("nobody knows when it was changed: %v", records.CheckDecisions(now))
+	}
 	for _, status := range []string{"rejected", "deprecated", "superseded"} {
 		records, _ := load(t, source.File{Name: "d.yaml", Data: []byte(strings.Replace(decisionHead, "accepted", status, 1))})
 		if found := records.CheckDecisions(now); len(found) > 0 {
