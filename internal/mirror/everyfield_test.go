@@ -1,11 +1,7 @@
 package mirror
 
 import (
-	v1 "crossfade.dev/api/v1alpha1"
-	"crossfade.dev/internal/object"
 	"flag"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"os"
 	"regexp"
 	"slices"
@@ -15,12 +11,16 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/object"
 )
 
 func manifests(t testing.TB, file string) []*unstructured.Unstructured {

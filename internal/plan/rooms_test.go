@@ -16,16 +16,14 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 )
 
-// roomNodes are so many nodes of 4 CPU in each zone.
-func roomNodes(each int, zones ...string) []*corev1.Node {
+// roomNodes are a node of 4 CPU in each zone.
+func roomNodes(zones ...string) []*corev1.Node {
 	var out []*corev1.Node
 	for _, z := range zones {
-		for i := range each {
-			out = append(out, &corev1.Node{
-				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(z, i), Labels: map[string]string{"pool": "m5", corev1.LabelTopologyZone: z}},
-				Status:     corev1.NodeStatus{Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("16Gi"), "pods": resource.MustParse("110")}},
-			})
-		}
+		out = append(out, &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: z + "0", Labels: map[string]string{"pool": "m5", corev1.LabelTopologyZone: z}},
+			Status:     corev1.NodeStatus{Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("16Gi"), "pods": resource.MustParse("110")}},
+		})
 	}
 	return out
 }
@@ -38,8 +36,8 @@ func roomWorkload(name string, replicas int32, decide v1.Decide) App {
 
 func TestRooms(t *testing.T) {
 	f := RoomFacts{
-		Source: RoomSide{Name: "east", Objects: Objects{Nodes: roomNodes(1, "a", "b", "c")}},
-		Target: RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes(1, "a", "b")}},
+		Source: RoomSide{Name: "east", Objects: Objects{Nodes: roomNodes("a", "b", "c")}},
+		Target: RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes("a", "b")}},
 		Estate: Estate{Apps: []App{roomWorkload("web", 8, v1.DecideMove), roomWorkload("db", 2, v1.DecideStay)}}, InEstate: func(ns string) bool { return ns == "shop" },
 		Shares: []int32{50},
 	}
@@ -109,7 +107,7 @@ func TestResidentsStandWhereTheyWereSeen(t *testing.T) {
 
 func TestGrowthIsUnknownUnlessItIsSeen(t *testing.T) {
 	scaler := func(args ...string) RoomSide {
-		return RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes(1, "a"), Deployments: []*appsv1.Deployment{{
+		return RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes("a"), Deployments: []*appsv1.Deployment{{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "ca"},
 			Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
 				{Image: "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.0", Args: args}}}}},
@@ -121,7 +119,7 @@ func TestGrowthIsUnknownUnlessItIsSeen(t *testing.T) {
 		side RoomSide
 		want string
 	}{
-		{RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes(1, "a")}}, "west: unknown whether nodes are added by themselves"},
+		{RoomSide{Name: "west", Objects: Objects{Nodes: roomNodes("a")}}, "west: unknown whether nodes are added by themselves"},
 		{scaler("--node-group-auto-discovery=asg:tag=x"), "west: unknown how far pools grow: kube-system/ca finds its node groups by itself"},
 		{scaler("--nodes=1:10:m5", "--nodes", "2:4:gpu"), "west: kube-system/ca may grow m5 to 10 nodes, gpu to 4 nodes"},
 		{RoomSide{Name: "west", Objects: Objects{Others: []*unstructured.Unstructured{pool}}}, "west: NodePool web may grow to 100 of cpu"},

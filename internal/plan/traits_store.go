@@ -121,7 +121,7 @@ var storeImage = regexp.MustCompile(`^(mongo|mongodb|mongodb-(community|enterpri
 	`valkey|valkey-cluster|keydb|dragonfly|garnet|cassandra|dse-server|scylla|elasticsearch|opensearch|solr|etcd|zookeeper|kafka|kafka-native|` +
 	`cp-(server|kafka|zookeeper)|cp-enterprise-kafka|redpanda|pulsar(-all)?|rabbitmq|nats|nats-streaming|activemq.*|artemis.*|beanstalkd|nsq|memcached|couchdb|couchbase(-server)?|` +
 	`influxdb|clickhouse.*|questdb|victoria-metrics|vmstorage|prometheus|thanos|loki|m3dbnode|cockroach|yugabyte|tikv|pd|neo4j|arangodb|dgraph|` +
-	`minio|seaweedfs|mssql.*|server-mssql|oracle|oracle-free|oracle-xe|db2|(eclipse-)?mosquitto|vernemq|emqx|hivemq.*|rethinkdb|qdrant|weaviate|milvus|chroma|typesense|meilisearch|` +
+	`minio|seaweedfs|mssql.*|server-mssql|oracle|oracle-free|oracle-xe|db2|(eclipse-)?mosquitto|vernemq|emqx|hivemq.*|rethinkdb|qdrant|weaviate|milvus|chroma|typesense|meilisearch|` + //nolint:misspell // the broker is spelled so
 	`consul|vault|openldap|gitea|gitlab-ce|nexus3|registry|jenkins|eventstore|immudb|surrealdb|ferretdb|mongos|.*-(db|database|postgres|mysql|mongo|redis))$`)
 
 // otherProgram matches the first words of commands that start something else out of a

@@ -82,7 +82,7 @@ func (l *lane) attempt(ctx context.Context, question *wire.Msg, packed []byte) (
 func (l *lane) read(question *wire.Msg) (*wire.Msg, error) {
 	buffer := make([]byte, udpSize)
 	for {
-		packed := buffer
+		var packed []byte
 		if l.network == "tcp" {
 			var length [2]byte
 			if _, err := io.ReadFull(l.conn, length[:]); err != nil {

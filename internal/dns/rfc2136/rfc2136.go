@@ -273,7 +273,7 @@ func find(sets []dns.RecordSet, key zone.Key) *dns.RecordSet {
 func (c *connection) confirm(zoneName string, swap dns.Swap) error {
 	held, err := c.lookAt(zoneName, swap.Key(), swap.New)
 	if err != nil {
-		return fmt.Errorf("update was answered with success, but %s could not be read again: %v", swap.Key(), err)
+		return fmt.Errorf("update was answered with success, but %s could not be read again: %s", swap.Key(), err.Error())
 	}
 	if swap.New == nil && held == nil || swap.New != nil && held != nil && zone.Equal(*held, *swap.New) {
 		return nil

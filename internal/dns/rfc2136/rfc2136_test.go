@@ -148,7 +148,7 @@ func TestSwapWhenSomethingGoesWrong(t *testing.T) {
 				t.Fatal("got no error")
 			}
 			for _, class := range []error{dns.ErrTransient, dns.ErrChanged, dns.ErrNoZone} {
-				if got, want := errors.Is(err, class), class == test.is; got != want {
+				if got, want := errors.Is(err, class), errors.Is(test.is, class); got != want {
 					t.Errorf("%v: is %q %v, want %v", err, class, got, want)
 				}
 			}
