@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cli"
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/migration"
 )
@@ -149,11 +150,11 @@ func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []by
 func configOf(obj *v1.Cluster, kubeconfig []byte) (*rest.Config, error) {
 	config, err := clientcmd.Load(kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, cli.WithoutKeys(err))
 	}
 	out, err := clientcmd.NewNonInteractiveClientConfig(*config, obj.Spec.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, err)
+		return nil, fmt.Errorf("kubeconfig of cluster %s: %w", obj.Name, cli.WithoutKeys(err))
 	}
 	return out, nil
 }

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/clientcmd"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/view"
@@ -286,5 +287,21 @@ func TestExplanationsNameCommandsThatExist(t *testing.T) {
 				t.Errorf("%q: %s has no flag --%s", m[0], cmd.CommandPath(), flag[1])
 			}
 		}
+	}
+}
+
+// Property: of a kubeconfig that cannot be loaded, no byte of a key is shown.
+func TestKeysOfABrokenKubeconfigAreNotShown(t *testing.T) {
+	user := "- name: admin\n  user: {client-key-data: c2VjcmV0}\n" // "secret", which client-go prints as 115 101 99 …
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("apiVersion: v1\nkind: Config\nusers:\n"+user+user), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := clientcmd.LoadFromFile(file)
+	if err == nil || !strings.Contains(err.Error(), "115 101 99") {
+		t.Fatalf("error = %v: client-go no longer prints keys, and WithoutKeys can go", err)
+	}
+	if said := WithoutKeys(err).Error(); strings.Contains(said, "115") || !strings.HasSuffix(said, `duplicate name "admin"`) {
+		t.Errorf("shown: %s", said)
 	}
 }

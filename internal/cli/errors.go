@@ -95,3 +95,17 @@ func joinField(field, rest string) string {
 	}
 	return field + "." + rest
 }
+
+// keyBytes matches where an error of client-go prints a whole list of a kubeconfig,
+// keys included.
+var keyBytes = regexp.MustCompile(`(?s)( in list:)? *\[\{.*`)
+
+// WithoutKeys is an error about a kubeconfig that is fit to be shown: client-go prints
+// all users, with their private keys, when two of them have one name.
+func WithoutKeys(err error) error {
+	text := err.Error()
+	if short := keyBytes.ReplaceAllString(text, ""); short != text {
+		return errors.New(short)
+	}
+	return err
+}

@@ -81,7 +81,7 @@ func (s *session) connect() (HubClient, error) {
 func (s *session) hubConfig() (*rest.Config, error) {
 	raw, err := s.flags.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, plainPathError(err))
+		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, WithoutKeys(plainPathError(err)))
 	}
 	if clientcmdapi.IsConfigEmpty(&raw) {
 		config, err := rest.InClusterConfig()
@@ -95,7 +95,7 @@ func (s *session) hubConfig() (*rest.Config, error) {
 	}
 	config, err := s.flags.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, err)
+		return nil, fmt.Errorf("--kubeconfig %q: %w", *s.flags.KubeConfig, WithoutKeys(err))
 	}
 	return config, nil
 }
