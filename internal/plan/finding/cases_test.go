@@ -152,6 +152,22 @@ func TestClaimsOfStatefulSets(t *testing.T) {
 	}
 }
 
+// A role blocks for a workload that moves, and warns while nobody has decided.
+func TestARoleWarnsUntilItsWorkloadIsDecided(t *testing.T) {
+	account := fields{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": fields{"name": "a", "namespace": "shop", "annotations": fields{"eks.amazonaws.com/role-arn": "arn:x"}}}
+	alone := fields{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": fields{"name": "alone", "namespace": "shop"},
+		"spec": fields{"template": fields{"spec": fields{"serviceAccountName": "a", "containers": []fields{{"name": "c", "image": "x:1"}}}}}}
+	for want, s := range map[Severity]situation{
+		Warns:  {Objects: []fields{account, alone}},
+		Blocks: {Objects: []fields{account, alone}, Pod: fields{"serviceAccountName": "a"}},
+	} {
+		found := of(Find(s.facts(t)), "CF-SEC-003")
+		if len(found) != 1 || found[0].Severity != want {
+			t.Errorf("found %+v, want one that %s", found, want)
+		}
+	}
+}
+
 // A dump of the target that holds no storage class tells nothing of them.
 func TestPartOfATargetIsNotAllOfIt(t *testing.T) {
 	namespace := []fields{{"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": "other"}}}

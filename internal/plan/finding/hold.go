@@ -65,18 +65,25 @@ func seeCloudRoles(l *look) {
 		return // tokens of both sides look alike to the cloud
 	}
 	told := map[string]bool{}
-	l.moving(func(w plan.Workload) {
+	say := func(w plan.Workload) {
 		account := l.ix.accounts[key(w.Namespace, w.Pod.Spec.ServiceAccountName)]
-		if account == nil || told[key(account.Namespace, account.Name)] || w.Decide != v1.DecideMove {
+		if account == nil || told[key(account.Namespace, account.Name)] {
 			return
 		}
 		for _, a := range roleAnnotations {
 			if role := account.Annotations[a]; role != "" {
 				told[key(account.Namespace, account.Name)] = true
-				l.say(title("ServiceAccount", account), "takes the role %s, for %s", role, nameOf(w))
+				l.sayAs(severityIf(w.Decide == v1.DecideMove), title("ServiceAccount", account), "takes the role %s, for %s", role, nameOf(w))
 			}
 		}
-	})
+	}
+	for _, moves := range []bool{true, false} { // who moves speaks for an account that others share
+		l.moving(func(w plan.Workload) {
+			if moves == (w.Decide == v1.DecideMove) {
+				say(w)
+			}
+		})
+	}
 }
 
 // mostText is how much of one value is looked through, in bytes.
