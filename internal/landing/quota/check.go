@@ -76,9 +76,7 @@ func (w *Watch) measure(a *Answer, at time.Time) (steepest, middle demand, path 
 	a.Trend = &trend
 	project := func(perDay float64) demand {
 		d := demand{level: trend.Level, perDay: perDay, from: trend.On.Start(), events: w.Spec.Events}
-		if on := last.On.Start(); last.Used > d.at(on) { // an event takes more than was planned
-			d.level += last.Used/d.multiplier(on) - (d.level + perDay*days(on.Sub(d.from)))
-		}
+		d.learn(*last)
 		d.level, d.from = d.level+perDay*days(at.Sub(d.from)), at
 		return d
 	}

@@ -20,6 +20,27 @@ type demand struct {
 	perDay float64
 	from   time.Time
 	events []landing.PlannedEvent
+	// surplus is how many times more than planned was used while the events seen
+	// lasted; 0 if nothing is known of it.
+	surplus float64
+	seen    []landing.PlannedEvent
+}
+
+// learn remembers by how much a sample from the days of events exceeds the plan.
+func (d *demand) learn(s landing.UseSample) {
+	on := s.On.Start()
+	for _, e := range d.events {
+		if lasts(e, on) {
+			d.seen = append(d.seen, e)
+		}
+	}
+	if planned := d.at(on); len(d.seen) > 0 && planned > 0 && s.Used > planned {
+		d.surplus = s.Used / planned
+	}
+}
+
+func lasts(e landing.PlannedEvent, t time.Time) bool {
+	return !t.Before(e.From.Start()) && t.Before(e.To.End())
 }
 
 // at returns the use at a time not before from.
@@ -34,18 +55,23 @@ func (d demand) at(t time.Time) float64 {
 func (d demand) multiplier(t time.Time) float64 {
 	product := 1.0
 	for _, e := range d.events {
-		if !t.Before(e.From.Start()) && t.Before(e.To.End()) {
+		if lasts(e, t) {
 			product *= e.Multiplier
 		}
 	}
-	return product
+	for _, e := range d.seen {
+		if !lasts(e, t) {
+			return product
+		}
+	}
+	return product * max(d.surplus, 1)
 }
 
 // during returns the name of the event with the largest multiplier at a time.
 func (d demand) during(t time.Time) string {
 	name, most := "", 1.0
 	for _, e := range d.events {
-		if !t.Before(e.From.Start()) && t.Before(e.To.End()) && e.Multiplier > most {
+		if lasts(e, t) && e.Multiplier > most {
 			name, most = e.Name, e.Multiplier
 		}
 	}

@@ -26,17 +26,19 @@ func TestReachesAgreesWithLookingAtEveryHour(t *testing.T) {
 		}
 		value := rapid.Float64Range(1, 200).Draw(t, "value")
 		got, ok := d.reaches(value)
+		// An event may end, and the use fall again, before the next full hour.
+		between := ok && d.at(got) > value*(1-1e-9)
 		for hour := range 100 * 24 {
 			now := from.Add(time.Duration(hour) * time.Hour)
 			if d.at(now) < value {
 				continue
 			}
-			if !ok || got.After(now) || now.Sub(got) > time.Hour {
+			if !ok || got.After(now) || now.Sub(got) > time.Hour && !between {
 				t.Fatalf("%v, %v: the use is %g of %g at %v", got, ok, d.at(now), value, now)
 			}
 			return
 		}
-		if ok && got.Before(from.AddDate(0, 0, 100).Add(-time.Hour)) {
+		if ok && !between && got.Before(from.AddDate(0, 0, 100).Add(-time.Hour)) {
 			t.Fatalf("%v: never seen", got)
 		}
 	})
