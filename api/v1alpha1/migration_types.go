@@ -165,13 +165,15 @@ type Retire struct {
 // +kubebuilder:validation:XValidation:rule="self.zone.endsWith('.' + self.parent)",message="dns.zone: the zone must lie below dns.parent"
 // +kubebuilder:validation:XValidation:rule="self.zone == oldSelf.zone && self.parent == oldSelf.parent && self.ttlSeconds == oldSelf.ttlSeconds && self.old.names == oldSelf.old.names && self.new.names == oldSelf.new.names && (has(self.endpoint) ? has(oldSelf.endpoint) && self.endpoint == oldSelf.endpoint : !has(oldSelf.endpoint))",message="dns: zone, parent, ttlSeconds, endpoint and the names of the servers cannot be changed once the migration exists, because the way back needs them as they were; steps, servers and keys can"
 type DNS struct {
-	// Zone is the zone of the estate's names, without the final dot.
+	// Zone is the zone of the estate's names, in lower case, without the final dot.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() == self && !self.endsWith('.')",message="write it in lower case and without the final dot"
 	Zone string `json:"zone"`
-	// Parent is the zone that delegates Zone.
+	// Parent is the zone that delegates Zone, written likewise.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() == self && !self.endsWith('.')",message="write it in lower case and without the final dot"
 	Parent string `json:"parent"`
 
 	// Old serves Zone today, New will serve it, ParentService serves Parent.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -90,7 +91,10 @@ func runController(ctx context.Context, streams cli.Streams, o cli.ControllerOpt
 
 func hubConfig(h cli.Hub) (*rest.Config, error) {
 	config, err := contextConfig(h.Kubeconfig, h.Context)
-	if err != nil {
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("reach the hub: no kubeconfig was found, neither by --kubeconfig nor by $KUBECONFIG nor in ~/.kube/config")
+	case err != nil:
 		return nil, fmt.Errorf("reach the hub: %w", err)
 	}
 	return config, nil

@@ -21,7 +21,7 @@ func (s *session) approve() *cobra.Command {
 		Long: `Lets a stage begin that waits for a person (spec.approval lists those that do).
 Without a STAGE it is the one that waits now; any other may be approved ahead.`,
 		Example: "  crossfade approve shop Release\n  crossfade approve shop",
-		Args:    cobra.MaximumNArgs(2),
+		Args:    nameAndStage,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return stageWords(), cobra.ShellCompDirectiveNoFileComp
@@ -48,6 +48,15 @@ Without a STAGE it is the one that waits now; any other may be approved ahead.`,
 		return s.giveApproval(ctx, c, m, v1.Approval{Stage: stage, By: by, At: metav1.NewTime(s.Now())}, w)
 	})
 	return cmd
+}
+
+// nameAndStage refuses a word that is no stage before the hub is asked.
+func nameAndStage(cmd *cobra.Command, args []string) error {
+	if err := cobra.MaximumNArgs(2)(cmd, args); err != nil || len(args) < 2 {
+		return err
+	}
+	_, err := stageNamed("STAGE", args[1], v1.Stages)
+	return err
 }
 
 // approveArgs tells name and stage apart: of one argument alone, a word that is a

@@ -165,7 +165,7 @@ func meant(text string, known []string) string {
 	slices.SortStableFunc(all, func(a, b near) int { return cmp.Compare(a.distance, b.distance) })
 	var offered []string
 	for _, n := range all[:min(3, len(all))] {
-		if n.distance <= max(3, len(text)/2) && n.distance <= all[0].distance+2 {
+		if n.distance <= max(1, len(text)/2) && n.distance <= all[0].distance+2 {
 			offered = append(offered, n.word)
 		}
 	}

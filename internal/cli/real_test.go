@@ -59,6 +59,14 @@ func TestRealHub(t *testing.T) {
 
 	refused("spec.shift.sharePercent: 120: should be less than or equal to 99", "run", "-f", manifestFile(t, "shift: {sharePercent: 120}"))
 	refused("spec.dns.zone: the zone must lie below dns.parent", "run", "-f", manifestFile(t, dnsOf("live.other.test", 60)))
+	refused(`spec.dns.zone: "Live.demo.test": write it in lower case and without the final dot`, "run", "-f", manifestFile(t, dnsOf("Live.demo.test", 60)))
+	refused("spec.dns.ttlSeconds: 90000: should be less than or equal to 3600", "run", "-f", manifestFile(t, dnsOf("live.demo.test", 90000)))
+	refused("spec.shift.maxTotalPercent: 50: should be greater than or equal to 100", "run", "-f", manifestFile(t, "shift: {maxTotalPercent: 50}"))
+	refused("spec.freeze.maxMinutes: 0: should be greater than or equal to 1", "run", "-f", manifestFile(t, "freeze: {maxMinutes: 0}"))
+	own := &v1.Migration{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: defaultNamespace}, Spec: v1.MigrationSpec{Source: "east", Target: "east"}}
+	if err := api.Create(t.Context(), own); err == nil || !strings.HasSuffix(err.Error(), "target: a cluster cannot be its own target") {
+		t.Errorf("source and target are one: got %v", err)
+	}
 	refused("spec.dns.ttlSeconds: 0: should be greater than or equal to 1", "run", "-f", manifestFile(t, dnsOf("live.demo.test", 0)))
 	refused(`spec.decisions[0].workload: "cart": should match '^[A-Za-z]+/[a-z0-9.*-]+/[a-z0-9.*-]+$'`,
 		"run", "-f", manifestFile(t, "decisions: [{workload: cart, decide: Stay}]"))
