@@ -24,7 +24,7 @@ const DefaultReadTimeout = 30 * time.Second
 // Options say which cluster to connect to, and as whom.
 type Options struct {
 	// Config has the address and the credentials. It is not changed; what it says
-	// of rates, timeouts and impersonation is not used: the server's own priority
+	// of rates and timeouts is not used: the server's own priority
 	// and fairness governs the rate.
 	Config *rest.Config
 	// PinUID is the UID that the cluster's kube-system namespace must have; empty
@@ -73,7 +73,6 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	config := rest.CopyConfig(o.Config)
 	config.QPS, config.Burst, config.Timeout, config.RateLimiter = -1, 0, 0, nil
-	config.Impersonate = rest.ImpersonationConfig{}
 	config.UserAgent = FieldManager
 	p := &pin{uid: o.PinUID}
 	wire, err := newWire(config, p, o.Dial)
