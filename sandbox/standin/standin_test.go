@@ -76,7 +76,11 @@ func TestAnswersInEveryHTTP(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, draining := range []bool{false, true} {
 				s.draining.Store(draining)
-				response, err := tt.client.Post(tt.scheme+"://"+at+"/orders?delay=20ms", "text/plain", strings.NewReader("body"))
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tt.scheme+"://"+at+"/orders?delay=20ms", strings.NewReader("body"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := tt.client.Do(request)
 				if err != nil {
 					t.Fatal(err)
 				}
