@@ -146,7 +146,8 @@ func (m *Mirror) differences(ctx context.Context, f *following) ([]Difference, e
 	}
 	for name, to := range there {
 		entry := m.entry(f, name)
-		if _, wanted := origins[name]; !wanted && entry.UID == to.uid && !entry.Found {
+		_, origin := m.origin(f, name, "", to.uid, entry)
+		if _, wanted := origins[name]; !wanted && entry.UID == to.uid && (!entry.Found || origin) {
 			found = append(found, Difference{Object: f.object(name), App: to.app, Text: "its origin is gone"})
 		}
 	}

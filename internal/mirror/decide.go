@@ -58,7 +58,8 @@ func (l *look) same(obj client.Object, outline uint64) bool {
 type facts struct {
 	from, to look
 	entry    Entry
-	// origin is true if to is what from was once copied from: the mirror has turned.
+	// origin is true if to is what from was once copied from: the mirror has turned. If
+	// from is gone, it was the copy that the ledger speaks of, of a kind that yields.
 	origin bool
 	// settled is true if to was level with from by the record of the other direction.
 	settled bool
@@ -103,8 +104,8 @@ func decideAbsent(f facts) (fate, string) {
 		return forget, ""
 	case f.to.leaving:
 		return wait, "it is being deleted"
-	case e.Found:
-		return hold, "it is gone from the writer's side, but was here before the mirror: delete it by hand if it should go"
+	case e.Found && !f.origin:
+		return hold, "it is gone from the writer's side, but was here before the mirror: if it should go, somebody has to delete it whom spec.freeze.exempt names"
 	case e.UID == "" && f.to.digest == e.Next:
 		return take, ""
 	case e.UID == "":

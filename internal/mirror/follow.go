@@ -398,11 +398,22 @@ func (m *Mirror) judge(f *following, t *twin) {
 
 func (m *Mirror) facts(f *following, t *twin) facts {
 	out := facts{from: t.from, to: t.to, entry: t.entry, remake: t.remake, foreign: m.foreign(f.object(t.name), t.from)}
-	if was, ok := m.origins[f.object(t.name).String()]; ok && was.UID != "" && was.UID == t.from.uid && was.From == t.to.uid {
+	if was, ok := m.origin(f, t.name, t.from.uid, t.to.uid, t.entry); ok {
 		out.origin = true
 		out.settled = was.Got == t.from.digest && was.Wrote == t.to.digest
 	}
 	return out
+}
+
+// origin finds the entry of the other direction by which to is what from was copied
+// from. If from is gone, it is the one that entry speaks of: its team deleted the copy
+// where teams write, and what was copied from goes the same way, if its kind yields.
+func (m *Mirror) origin(f *following, name types.NamespacedName, from, to types.UID, entry Entry) (was Entry, ok bool) {
+	if from == "" && f.rule.yields() {
+		from = entry.From
+	}
+	was, ok = m.origins[f.object(name).String()]
+	return was, ok && from != "" && was.UID == from && was.From == to
 }
 
 // foreign is true of an object on the writer's side that was there before teams wrote

@@ -40,7 +40,8 @@ type Entry struct {
 	Got string `json:"g,omitempty"`
 	// Next is the digest of a write that may be under way.
 	Next string `json:"n,omitempty"`
-	// Found is true if the object was there before the mirror: it is never deleted.
+	// Found is true if the object was there before the mirror: it is never deleted, but
+	// where the mirror has turned and its team deletes what was copied from it.
 	Found bool `json:"found,omitempty"`
 	// Going is true once the copy's deletion was decided, Gone when it is over: then
 	// nothing of the entry is needed any longer.

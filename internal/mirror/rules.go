@@ -297,6 +297,10 @@ func builtIn(kind schema.GroupKind) Rule {
 // idle is true if no object of the kind is copied.
 func (r *Rule) idle() bool { return r.Acts != "" && len(r.choices) == 0 }
 
+// yields is true if an object that its team made on one side may go when the team
+// deletes its copy where teams write: no data and nothing else goes with it.
+func (r *Rule) yields() bool { return r.Acts == "" && r.Rank != Namespaces && r.Rank != Definitions }
+
 // excepted says why obj is not mirrored; empty if it is.
 func (r *Rule) excepted(obj *unstructured.Unstructured) string {
 	for _, e := range r.Except {

@@ -151,7 +151,7 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 		gone := e.Gone
 		m.note(f, t)
 		return "", gone, nil
-	case e.Found && slices.Contains(f.rule.Furnished, t.name.Name) && t.to.digest == e.Got:
+	case f.furnished(t) && (e.Found && t.to.digest == e.Got || e.UID == "" && t.to.digest == e.Next):
 		err := m.failed(t, m.bareAgain(ctx, f, t))
 		return "", e.Gone, err
 	case e.Found:
@@ -179,6 +179,10 @@ func (m *Mirror) undo(ctx context.Context, f *following, t *twin) (keeps string,
 	}
 	return "", false, nil
 }
+
+// furnished is true of what clusters make by themselves. It may stand there although
+// the mirror only meant to make it.
+func (f *following) furnished(t *twin) bool { return slices.Contains(f.rule.Furnished, t.name.Name) }
 
 // defines is true while the ledger has copies of what a definition of custom resources
 // defines, by its name.

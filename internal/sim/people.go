@@ -235,7 +235,7 @@ func (p *people) add(a *app) {
 	}
 }
 
-// remove lets a team delete an object that it has added.
+// remove lets a team delete an object that it has added, on whichever side it made it.
 func (p *people) remove() {
 	if len(p.extra) == 0 {
 		return
@@ -243,9 +243,6 @@ func (p *people) remove() {
 	i := p.chance.IntN(len(p.extra))
 	key := p.extra[i]
 	name := nameIn("ConfigMap", key.Namespace, key.Name)
-	if p.w.teams[name] != (p.address() == v1.Target) {
-		return // the engine did not make the one on the other side, and leaves it to a person to delete it there too
-	}
 	p.w.removed[name] = true // before it is gone: the mirror may follow at once
 	api := outside(p.w.cluster(p.address()), "team-"+key.Namespace)
 	if err := api.Delete(p.w.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}); err != nil {
