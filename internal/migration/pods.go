@@ -24,6 +24,10 @@ func (s *site) readPods(ctx context.Context, in func(string) bool) error {
 	}
 	selectors := make(map[client.ObjectKey]labels.Selector, len(s.deployments))
 	for key, d := range s.deployments {
+		if d.Spec.Selector != nil && len(d.Spec.Selector.MatchExpressions) == 0 && len(d.Spec.Selector.MatchLabels) > 0 {
+			selectors[key] = labels.SelectorFromValidatedSet(d.Spec.Selector.MatchLabels) // the API server has validated it
+			continue
+		}
 		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 		if err != nil {
 			return fmt.Errorf("selector of Deployment %s: %w", key, err)
