@@ -1,12 +1,14 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -82,24 +84,43 @@ func estateRows(base demo.Options, folder string) []bench.Row {
 	return rows
 }
 
+// ended finds the estates in what the simulation tells, each by its seed and its size,
+// which is 0 for a small one.
+var ended = regexp.MustCompile(`--- (PASS|FAIL): TestSimulation/estates/\d+-(\d+)`)
+
+const largeEstate = "1600"
+
 // measureSimulation runs the engine's simulation as `make test` does.
 func measureSimulation(ctx context.Context, s *bench.Sheet) error {
 	if _, err := os.Stat("internal/sim"); err != nil {
 		return fmt.Errorf("it runs only where the source is: %w", bench.ErrSkipped)
 	}
-	test := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", "10m", simulation)
-	test.Stdout, test.Stderr = s.Narration, s.Narration
+	test := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", "10m", "-v", "-run", "^TestSimulation$", simulation)
+	var told bytes.Buffer
+	test.Stdout, test.Stderr = &told, s.Narration
 	if build := exec.CommandContext(ctx, "go", "test", "-count=1", "-run", "^$", simulation); build.Run() != nil {
 		return fmt.Errorf("build the tests of %s", simulation)
 	}
 	began := time.Now()
 	err := test.Run()
 	s.Record("simulation-seconds", seconds(time.Since(began)), "s")
-	failed := 0.0
-	if err != nil {
-		failed = 1
+	s.Record("simulation-cpu-seconds", seconds(test.ProcessState.UserTime()+test.ProcessState.SystemTime()), "s")
+	runs := ended.FindAllStringSubmatch(told.String(), -1)
+	large, broken := 0, 0
+	for _, run := range runs {
+		if run[1] == "FAIL" {
+			broken++
+		}
+		if run[2] == largeEstate {
+			large++
+		}
 	}
-	s.Record("simulation-broken", failed, "runs")
+	s.Record("simulation-small-estates", float64(len(runs)-large), "runs")
+	s.Record("simulation-large-estates", float64(large), "runs")
+	s.Record("simulation-broken", float64(broken), "runs")
+	if err != nil {
+		fmt.Fprintln(s.Narration, told.String())
+	}
 	return err
 }
 
