@@ -140,7 +140,7 @@ func (e *Engine) steer(ctx context.Context, doing v1.Reason, c copyOf, before, w
 	}
 	step := zone.Next(before, want, have, int(percent))
 	if len(step.Foreign) > 0 {
-		return Hold(v1.RecordsChanged, "%s (and %d more)", step.Foreign[0], len(step.Foreign)-1), nil
+		return Hold(v1.RecordsChanged, "%s%s", step.Foreign[0], andMore(len(step.Foreign))), nil
 	}
 	err = each(e.Workers, step.Swaps, func(s zone.Swap) error { return swap(ctx, c, s) })
 	if errors.Is(err, dns.ErrChanged) {
@@ -154,7 +154,7 @@ func (e *Engine) steer(ctx context.Context, doing v1.Reason, c copyOf, before, w
 		return Progress{}, fmt.Errorf("ask the servers of %s: %w", c.zone, err)
 	}
 	if len(stale) > 0 {
-		return Again(v1.Propagating, "%s (and %d more)", stale[0], len(stale)-1), nil
+		return Again(v1.Propagating, "%s%s", stale[0], andMore(len(stale))), nil
 	}
 	return Done(), nil
 }

@@ -92,7 +92,7 @@ func (e *Engine) undoPrepare(ctx context.Context, v *visit) (Progress, error) {
 	}
 	p := Done()
 	if len(left) > 0 {
-		p.Message = fmt.Sprintf("left for a person: %s (and %d more)", left[0], len(left)-1)
+		p.Message = fmt.Sprintf("left for a person: %s%s", left[0], andMore(len(left)))
 	}
 	return p, nil
 }

@@ -94,3 +94,11 @@ func sentence(g v1.Gate) string {
 		return g.Observed + "; passes at " + g.Limit
 	}
 }
+
+// andMore says how many there are besides the first one, which is shown.
+func andMore(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n-1)
+}

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
@@ -43,7 +44,7 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	}
 	v.m.Status.Endpoint = to
 	if left, over := e.waited(v, "endpoint-"+string(to), ttl(v.m)); !over {
-		return waiting(v1.EndpointMoving, left, fmt.Sprintf("the API address of teams leads to the %s; old answers may live", to)), nil
+		return waiting(v1.EndpointMoving, left, fmt.Sprintf("the API address of teams leads to the %s; old answers may live", strings.ToLower(string(to)))), nil
 	}
 	if _, moved := v.noted(endpointMoves); moved {
 		return Done(), e.thaw(ctx, v, from)

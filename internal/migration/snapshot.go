@@ -101,7 +101,7 @@ func (e *Engine) archive(ctx context.Context, v *visit) (Progress, error) {
 	}
 	if len(a.Differences) > 0 {
 		gate.Verdict, gate.Reason = v1.Failed, v1.ArchiveDiffers
-		gate.Observed = fmt.Sprintf("%s (and %d more)", a.Differences[0], len(a.Differences)-1)
+		gate.Observed = a.Differences[0] + andMore(len(a.Differences))
 		return e.archiveGate(v, gate), nil
 	}
 	gate.Verdict, gate.Reason, gate.Observed = v1.Passed, v1.Finished, a.Name+" was restored and compared"

@@ -12,8 +12,8 @@ import (
 
 // copyZone brings the new copy of the zone to hold what the old one holds, its own
 // SOA and NS excepted, and the steered names once they are there, which are led on
-// their own. Sets of the
-// new copy that someone else put there or has changed are left: they hold the stage.
+// their own. Sets of the new copy that someone else put there or has changed are left:
+// they hold the stage.
 // Once the zone is delegated to the new copy they are as good as the old one's, and
 // only what the old one alone has is still carried over.
 func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSet, delegated bool) (Progress, error) {
@@ -36,15 +36,11 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 	if err != nil {
 		return Progress{}, err
 	}
-	before := steered
-	steered = slices.DeleteFunc(among(have, before), func(set zone.RecordSet) bool {
-		copied, ours := created[set.Key.String()] // what a person had otherwise then is copied again
-		return ours && sameButTTL(set, copied) && !sameButTTL(set, before[indexOf(before, set.Key)])
-	})
+	steered = ledThere(have, steered, created)
 	want, have = besides(zone.Copied(old.zone, want), steered), besides(zone.Copied(fresh.zone, have), steered)
 	swaps, foreign, news := copySwaps(want, have, created)
 	if len(foreign) > 0 && !delegated {
-		return Hold(v1.ZonesDiffer, "the new copy: %s (and %d more)", foreign[0], len(foreign)-1), nil
+		return Hold(v1.ZonesDiffer, "the new copy: %s%s", foreign[0], andMore(len(foreign))), nil
 	}
 	if news {
 		if err := ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, created); err != nil {
@@ -65,6 +61,16 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 		return Again(v1.Propagating, "%d answers of the new servers differ yet", len(stale)), err
 	}
 	return Done(), nil
+}
+
+// ledThere are the steered sets that the new copy has, as they stand there. A copy of
+// ours that says otherwise than the steered set did is not among them: a person had it
+// otherwise when it was copied, so it is copied again.
+func ledThere(have, steered []zone.RecordSet, created map[string]zone.RecordSet) []zone.RecordSet {
+	return slices.DeleteFunc(among(have, steered), func(set zone.RecordSet) bool {
+		copied, ours := created[set.Key.String()]
+		return ours && sameButTTL(set, copied) && !sameButTTL(set, steered[indexOf(steered, set.Key)])
+	})
 }
 
 // copyLate carries over what was added to the old copy since Prepare, until Cutover
