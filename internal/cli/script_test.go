@@ -414,7 +414,7 @@ func fakePlan(m *v1.Migration) view.Plan {
 	if len(m.Spec.Decisions) == 0 && m.Name != "demo" {
 		p.Moves[0].Status.State, p.Moves[0].Status.Workloads[0].Decide = v1.MoveUndecided, v1.Undecided
 		p.Gates = append(p.Gates, v1.Gate{
-			Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workloads need a decision", Limit: "none",
+			Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workload needs a decision", Limit: "none",
 		})
 	}
 	return p

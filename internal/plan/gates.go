@@ -184,6 +184,9 @@ func decisionsGate(f PreflightFacts) v1.Gate {
 	if f.Apps == 0 {
 		return held(GateDecisions, v1.DecisionNeeded, "no app was found in the estate's namespaces", "at least one app")
 	}
+	if len(f.Undecided) == 1 {
+		return held(GateDecisions, v1.DecisionNeeded, "1 workload needs a decision: "+f.Undecided[0].ID(), "none")
+	}
 	if len(f.Undecided) > 0 {
 		return held(GateDecisions, v1.DecisionNeeded,
 			fmt.Sprintf("%d workloads need a decision, first %s", len(f.Undecided), f.Undecided[0].ID()), "none")

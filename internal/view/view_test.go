@@ -208,7 +208,7 @@ func TestPlanText(t *testing.T) {
 		Source: "east", Target: "west", Moves: moves, Warnings: []string{"The hub is the source: it would be moved away from under the migration."},
 		Gates: []v1.Gate{
 			{Name: "clusters", Verdict: v1.Passed, Reason: v1.Finished, Observed: "two clusters"},
-			{Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workloads need a decision, first Deployment/play/origin", Limit: "none"},
+			{Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workload needs a decision: Deployment/play/origin", Limit: "none"},
 		},
 	}
 	if p.Passes() {
