@@ -71,7 +71,11 @@ func unanswered(what, host string, after time.Duration, err error) error {
 	case errors.As(err, &dial):
 		why = dial.Err.Error()
 	}
-	return fmt.Errorf("%s: %s gave no answer within %s: %s", what, host, after.Round(100*time.Millisecond), strings.Join(strings.Fields(why), " "))
+	unit := 100 * time.Millisecond
+	if after < time.Second {
+		unit = time.Millisecond // refused at once, and "within 0s" would say nothing
+	}
+	return fmt.Errorf("%s: %s gave no answer within %s: %s", what, host, max(after.Round(unit), unit), strings.Join(strings.Fields(why), " "))
 }
 
 // reachContext connects to where a context of the kubeconfig leads; flag is the one
