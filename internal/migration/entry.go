@@ -104,6 +104,11 @@ func (e *Engine) enterSource(ctx context.Context, v *visit, old, fresh copyOf, b
 		if err != nil {
 			return Progress{}, fmt.Errorf("read zone %s: %w", c.zone, err)
 		}
+		if c.provider == fresh.provider {
+			if err := e.mendCopies(ctx, v, fresh, have, before); err != nil {
+				return Progress{}, err
+			}
+		}
 		untouched := slices.DeleteFunc(slices.Clone(raw), func(set zone.RecordSet) bool {
 			i := indexOf(have, set.Key)
 			if i < 0 {
@@ -117,6 +122,27 @@ func (e *Engine) enterSource(ctx context.Context, v *visit, old, fresh copyOf, b
 		}
 	}
 	return Done(), nil
+}
+
+// mendCopies brings names in the new copy to what they were before, that say otherwise
+// because a person's edit of the old copy was carried over: the person has ended it
+// there, and nobody else would end it here.
+func (e *Engine) mendCopies(ctx context.Context, v *visit, fresh copyOf, have, before []zone.RecordSet) error {
+	created, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Created, copiedPart)
+	if err != nil {
+		return err
+	}
+	for _, set := range before {
+		i := indexOf(have, set.Key)
+		copied, ours := created[set.Key.String()]
+		if i < 0 || !ours || !sameButTTL(have[i], copied) || sameButTTL(have[i], set) {
+			continue
+		}
+		if err := swap(ctx, fresh, zone.Swap{Old: &have[i], New: &set}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // steerBoth brings percent of the sets from before to want in both copies.
