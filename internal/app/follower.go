@@ -49,6 +49,9 @@ type pair struct {
 	deafen context.CancelFunc
 	writer v1.Side
 	rules  []v1.MirrorRule
+	// held are the terms of both fences in which the mirror began: what it remembers of
+	// the ledger is true as long as no other engine has held them.
+	held [2]int32
 	bridge *bridge.Bridge
 
 	mu sync.Mutex
@@ -198,7 +201,8 @@ func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) 
 	}
 	writer := want.Writer
 	subject := p.seen()
-	if rules := subject.Migration.Spec.Rules; p.mirror == nil || p.writer != writer || !reflect.DeepEqual(p.rules, rules) {
+	terms := p.terms()
+	if rules := subject.Migration.Spec.Rules; p.mirror == nil || p.writer != writer || p.held != terms || !reflect.DeepEqual(p.rules, rules) {
 		p.forget()
 		feeding, deafen := context.WithCancel(f.connections.ctx)
 		m, err := f.newMirror(feeding, p, subject, writer)
@@ -206,7 +210,7 @@ func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) 
 			deafen()
 			return report, 0, false, err
 		}
-		p.mirror, p.deafen, p.writer, p.rules = m, deafen, writer, rules
+		p.mirror, p.deafen, p.writer, p.rules, p.held = m, deafen, writer, rules, terms
 	}
 	if report, err = p.mirror.Sync(ctx); err != nil {
 		return report, 0, false, err
@@ -216,6 +220,11 @@ func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) 
 		return report, 0, false, nil
 	}
 	return report, lag, err == nil, err
+}
+
+// terms are those of both fences.
+func (p *pair) terms() [2]int32 {
+	return [2]int32{p.source.cluster.Fence.Term(), p.target.cluster.Fence.Term()}
 }
 
 // drop forgets the mirror, with what its feeds hold.

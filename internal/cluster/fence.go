@@ -58,6 +58,8 @@ type Fence struct {
 	lease *coordinationv1.Lease
 	// until is when what we hold runs out, on our clock; zero when we hold nothing.
 	until time.Time
+	// term counts how often the lease had changed hands when it was last taken.
+	term int32
 	// seen is the version of somebody else's lease, seenAt when we first saw it.
 	seen   string
 	seenAt time.Time
@@ -157,7 +159,17 @@ func (f *Fence) renew(ctx context.Context) error {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	f.lease, f.until = next, asked.Add(f.o.Duration)
+	f.term = ptr.Deref(next.Spec.LeaseTransitions, 0)
 	return nil
+}
+
+// Term tells the times apart at which the lease was taken: it is another one if
+// another engine has held the lease since, and may have changed what this one
+// remembers.
+func (f *Fence) Term() int32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.term
 }
 
 // Check returns nil when a write that is sent now will have ended, one way or the

@@ -22,6 +22,7 @@ type follower struct {
 	bridge *bridge.Bridge
 	mirror *mirror.Mirror
 	writer v1.Side
+	held   [2]int32
 	deafen context.CancelFunc
 }
 
@@ -43,11 +44,13 @@ func (f *follower) mirrorPass(ctx context.Context, s migration.Subject) error {
 		f.forget()
 		return nil
 	}
-	if f.mirror == nil || f.writer != f.want.Writer {
+	terms := f.p.terms()
+	if f.mirror == nil || f.writer != f.want.Writer || f.held != terms {
 		f.forget()
 		var feeding context.Context
 		feeding, f.deafen = context.WithCancel(f.p.ctx)
 		f.mirror, f.writer = f.newMirror(feeding, s, f.want.Writer), f.want.Writer
+		f.held = terms
 	}
 	report, err := f.mirror.Sync(ctx)
 	if err != nil {

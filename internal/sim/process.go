@@ -38,6 +38,20 @@ type process struct {
 	renews time.Time
 }
 
+// terms are those of the fences of the source and the target.
+func (p *process) terms() [2]int32 {
+	var terms [2]int32
+	for i, c := range p.w.clusters() {
+		switch nameOf(p.w, c) {
+		case "source":
+			terms[0] = p.fences[i].Term()
+		case "target":
+			terms[1] = p.fences[i].Term()
+		}
+	}
+	return terms
+}
+
 // launch starts an engine.
 func (w *world) launch(ctx context.Context, identity string) *process {
 	w.born++
