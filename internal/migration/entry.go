@@ -128,14 +128,13 @@ func (e *Engine) enterSource(ctx context.Context, v *visit, old, fresh copyOf, b
 // because a person's edit of the old copy was carried over: the person has ended it
 // there, and nobody else would end it here.
 func (e *Engine) mendCopies(ctx context.Context, v *visit, fresh copyOf, have, before []zone.RecordSet) error {
-	created, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Created, copiedPart)
+	copies, err := copiedSets(ctx, v)
 	if err != nil {
 		return err
 	}
 	for _, set := range before {
 		i := indexOf(have, set.Key)
-		copied, ours := created[set.Key.String()]
-		if i < 0 || !ours || !sameButTTL(have[i], copied) || sameButTTL(have[i], set) {
+		if i < 0 || !copies.wrote(have[i]) || sameButTTL(have[i], set) {
 			continue
 		}
 		if err := swap(ctx, fresh, zone.Swap{Old: &have[i], New: &set}); err != nil {

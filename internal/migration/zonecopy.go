@@ -32,18 +32,18 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 	if err != nil {
 		return Progress{}, fmt.Errorf("read the new copy of zone %s: %w", fresh.zone, err)
 	}
-	created, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Created, copiedPart)
+	copies, err := copiedSets(ctx, v)
 	if err != nil {
 		return Progress{}, err
 	}
-	steered = ledThere(have, steered, created)
+	steered = ledThere(have, steered, copies)
 	want, have = besides(zone.Copied(old.zone, want), steered), besides(zone.Copied(fresh.zone, have), steered)
-	swaps, foreign, news := copySwaps(want, have, created)
+	swaps, foreign, news := copySwaps(want, have, copies)
 	if len(foreign) > 0 && !delegated {
 		return Hold(v1.ZonesDiffer, "the new copy: %s%s", foreign[0], andMore(len(foreign))), nil
 	}
 	if news {
-		if err := ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, created); err != nil {
+		if err := copies.save(ctx, v); err != nil {
 			return Progress{}, err
 		}
 	}
@@ -66,11 +66,59 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 // ledThere are the steered sets that the new copy has, as they stand there. A copy of
 // ours that says otherwise than the steered set did is not among them: a person had it
 // otherwise when it was copied, so it is copied again.
-func ledThere(have, steered []zone.RecordSet, created map[string]zone.RecordSet) []zone.RecordSet {
+func ledThere(have, steered []zone.RecordSet, copies copied) []zone.RecordSet {
 	return slices.DeleteFunc(among(have, steered), func(set zone.RecordSet) bool {
-		copied, ours := created[set.Key.String()]
-		return ours && sameButTTL(set, copied) && !sameButTTL(set, steered[indexOf(steered, set.Key)])
+		return copies.wrote(set) && !sameButTTL(set, steered[indexOf(steered, set.Key)])
 	})
+}
+
+// copied are the sets that were copied, by key: created as last seen to stand in the
+// new copy, intended as they are about to be written over that.
+type copied struct{ created, intended map[string]zone.RecordSet }
+
+// copiedSets reads them from the ledger.
+func copiedSets(ctx context.Context, v *visit) (c copied, err error) {
+	if c.created, err = ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Created, copiedPart); err != nil {
+		return c, err
+	}
+	c.intended, err = ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Intended, copiedPart)
+	return c, err
+}
+
+// wrote tells whether a set of the new copy is what was copied there.
+func (c copied) wrote(set zone.RecordSet) bool {
+	for _, sets := range []map[string]zone.RecordSet{c.created, c.intended} {
+		if ours, known := sets[set.Key.String()]; known && sameButTTL(set, ours) {
+			return true
+		}
+	}
+	return false
+}
+
+// intend notes that want is about to be written where have, nil for nothing, stands:
+// whichever of them is found later is ours.
+func (c copied) intend(have *zone.RecordSet, want zone.RecordSet) (news bool) {
+	key := want.Key.String()
+	note := func(in map[string]zone.RecordSet, set zone.RecordSet) {
+		if noted, known := in[key]; !known || !zone.Equal(noted, set) {
+			in[key], news = set, true
+		}
+	}
+	if have != nil {
+		note(c.created, *have)
+	} else if _, known := c.created[key]; !known {
+		note(c.created, want)
+	}
+	note(c.intended, want)
+	return news
+}
+
+// save notes first what stands, so that what is intended may replace what was.
+func (c copied) save(ctx context.Context, v *visit) error {
+	if err := ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, c.created); err != nil {
+		return err
+	}
+	return ledger.Save(ctx, v.ledger, v.m, v1.Intended, copiedPart, c.intended)
 }
 
 // copyLate carries over what was added to the old copy since Prepare, until Cutover
@@ -124,28 +172,26 @@ func besides(sets, others []zone.RecordSet) []zone.RecordSet {
 }
 
 // copySwaps tells which differences are ours to end: sets that are missing, and
-// sets that hold what was copied earlier. It notes in created what will be created,
-// and what was copied since, and tells whether that is news.
-func copySwaps(want, have []zone.RecordSet, created map[string]zone.RecordSet) (swaps []zone.Swap, foreign []zone.Difference, news bool) {
+// sets that hold what was copied earlier. It notes in copies what will be written, and
+// what was since, and tells whether that is news.
+func copySwaps(want, have []zone.RecordSet, copies copied) (swaps []zone.Swap, foreign []zone.Difference, news bool) {
 	differing := map[zone.Key]bool{}
 	for _, d := range zone.Diff(want, have) {
 		differing[d.Key] = true
-		copied, ours := created[d.Key.String()]
-		switch {
-		case d.Have == nil && !ours:
-			created[d.Key.String()], news = *d.Want, true
-			swaps = append(swaps, d.Swap())
-		case d.Have == nil || ours && sameButTTL(*d.Have, copied):
-			swaps = append(swaps, d.Swap())
-		default:
+		if d.Have != nil && !copies.wrote(*d.Have) {
 			foreign = append(foreign, d)
+			continue
 		}
+		if d.Want != nil {
+			news = copies.intend(d.Have, *d.Want) || news
+		}
+		swaps = append(swaps, d.Swap())
 	}
 	// What the copy holds by now was copied: only then is it known as ours, because a
 	// swap may fail.
 	for _, set := range want {
-		if copied, ours := created[set.Key.String()]; ours && !differing[set.Key] && !zone.Equal(copied, set) {
-			created[set.Key.String()], news = set, true
+		if last, ours := copies.created[set.Key.String()]; ours && !differing[set.Key] && !zone.Equal(last, set) {
+			copies.created[set.Key.String()], news = set, true
 		}
 	}
 	return swaps, foreign, news
@@ -206,11 +252,11 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	copied, err := old.provider.RecordSets(ctx, old.zone)
+	inOld, err := old.provider.RecordSets(ctx, old.zone)
 	if err != nil {
 		return Progress{}, fmt.Errorf("read zone %s: %w", old.zone, err)
 	}
-	created, err := ledger.Load[zone.RecordSet](ctx, v.ledger, v.m, v1.Created, copiedPart)
+	copies, err := copiedSets(ctx, v)
 	if err != nil {
 		return Progress{}, err
 	}
@@ -220,9 +266,9 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 	}
 	var swaps []zone.Swap
 	for _, set := range zone.Copied(fresh.zone, have) {
-		first, ours := created[set.Key.String()]
-		i := indexOf(copied, set.Key)
-		if ours && (sameButTTL(set, first) || i >= 0 && sameButTTL(set, copied[i])) {
+		_, ours := copies.created[set.Key.String()]
+		i := indexOf(inOld, set.Key)
+		if ours && (copies.wrote(set) || i >= 0 && sameButTTL(set, inOld[i])) {
 			swaps = append(swaps, zone.Swap{Old: &set})
 		}
 	}
@@ -230,7 +276,8 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 		return p, err
 	}
 	if len(swaps) == 0 {
-		return Done(), ledger.Save(ctx, v.ledger, v.m, v1.Created, copiedPart, map[string]zone.RecordSet{})
+		none := map[string]zone.RecordSet{}
+		return Done(), copied{none, none}.save(ctx, v)
 	}
 	err = each(e.Workers, swaps, func(s zone.Swap) error { return swap(ctx, fresh, s) })
 	return Again(v1.Busy, "clearing %d record sets of the new copy", len(swaps)), err
