@@ -143,11 +143,9 @@ func decideStranger(f facts) (fate, string) {
 	return hold, "another object of this name was here before the mirror, and differs"
 }
 
-// decideUnknown: a creation was begun, and its outcome was never seen.
-func decideUnknown(f facts) (fate, string) {
-	if f.to.digest == f.entry.Next || f.to.digest == f.from.digest {
-		return take, ""
-	}
+// decideUnknown: a creation was begun, and its outcome was never seen. What was seen may
+// be the copy of an earlier time, in an old answer.
+func decideUnknown(facts) (fate, string) {
 	return ask, "an object of this name was made while the mirror made its own"
 }
 

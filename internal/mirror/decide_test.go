@@ -46,8 +46,8 @@ func TestDecide(t *testing.T) {
 		{"its own origin, level by the other direction's record", facts{from: origin("w"), to: copied("g"), origin: true, settled: true}, take},
 		{"its own origin, changed since", facts{from: origin("w"), to: copied("x"), origin: true}, replace},
 
-		{"reply lost, and it is what was sent", facts{from: origin("w"), to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, take},
-		{"reply lost, and the origin went on", facts{from: origin("v"), to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, take},
+		{"reply lost, and it is what was sent", facts{from: origin("w"), to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, ask},
+		{"reply lost, and the origin went on", facts{from: origin("v"), to: copied("w"), entry: Entry{From: "origin", Next: "w"}}, ask},
 		{"reply lost, and it is something else", facts{from: origin("w"), to: copied("x"), entry: Entry{From: "origin", Next: "w"}}, ask},
 
 		{"level", facts{from: origin("w"), to: copied("g"), entry: noted("g")}, level},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -145,10 +144,7 @@ func (m *Mirror) intend(f *following, t *twin) bool {
 		}
 		t.entry.From, t.entry.Version, t.entry.Next = t.from.uid, t.from.version, t.from.digest
 	case take:
-		t.take()
-		if slices.Contains(f.rule.Furnished, t.name.Name) {
-			t.entry.Found = true // whoever made it, the cluster makes it by itself
-		}
+		t.take(f)
 		m.note(f, t)
 		m.judge(f, t)
 		return false
@@ -162,7 +158,7 @@ func (m *Mirror) intend(f *following, t *twin) bool {
 }
 
 // take notes the copy as it stands.
-func (t *twin) take() {
+func (t *twin) take(f *following) {
 	e := &t.entry
 	switch {
 	case *e == Entry{} || e.Gone:
@@ -173,6 +169,7 @@ func (t *twin) take() {
 		e.Wrote = e.Next
 	}
 	e.UID, e.At, e.Got, e.Next, e.Going = t.to.uid, t.to.version, t.to.digest, "", false
+	e.Found = e.Found || f.furnished(t) // whoever made it, the cluster makes it by itself
 }
 
 // note keeps a twin's entry for the next save.
@@ -368,12 +365,17 @@ func (m *Mirror) sign(ctx context.Context, f *following, t *twin) error {
 	return m.signed(ctx, f, t, live)
 }
 
-// ask finds out by a dry run whether the object is what the mirror's write would have
-// made of it, defaults and webhooks included.
+// ask finds out whether the object is what was wanted, by a GET, and else by a dry run
+// whether it is what the mirror's write would have made of it, defaults and webhooks
+// included.
 func (m *Mirror) ask(ctx context.Context, f *following, t *twin) error {
 	live, same, err := m.live(ctx, f, t)
 	if err != nil || !same {
 		return err
+	}
+	if t.to.digest == t.entry.Next || t.to.digest == t.from.digest {
+		t.take(f)
+		return nil
 	}
 	obj := f.rule.change(t.body, live)
 	if err := m.To.API.Update(ctx, obj, client.DryRunAll, firstManager(t.body)); err != nil {
