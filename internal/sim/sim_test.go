@@ -12,7 +12,7 @@ var (
 	apps  = flag.Int("apps", 0, "with -seed, the size of the estate")
 	first = flag.Uint64("first", 1, "the first seed to run")
 	count = flag.Uint64("seeds", 200, "how many small estates to run")
-	large = flag.Uint64("large", 0, "how many large estates to run")
+	large = flag.Uint64("large", 1, "how many large estates to run, of about half a minute of one core each")
 )
 
 // broke lists the seeds that once broke a promise: they stay.
@@ -26,7 +26,8 @@ func TestSimulation(t *testing.T) {
 		run(t, Options{Seed: *seed, Apps: *apps, Log: func(line string) { t.Log(line) }})
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a run's garbage is short-lived
+	defer debug.SetGCPercent(debug.SetGCPercent(400))         // a run's garbage is short-lived
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(5 << 29)) // bytes: large estates fill more than that otherwise
 	t.Run("estates", func(t *testing.T) {
 		var all []Options
 		for s := range *large {
