@@ -82,7 +82,7 @@ func lacksText(f room.Fit) string {
 		if l.Zone != "" {
 			where += " in zone " + l.Zone
 		}
-		parts = append(parts, fmt.Sprintf("pool %s lacks %s", where, counted(l.Nodes, "node")))
+		parts = append(parts, fmt.Sprintf("pool %s lacks %s", where, count(l.Nodes, "node")))
 	}
 	for _, w := range f.Short {
 		if w.Never != "" {
@@ -94,13 +94,6 @@ func lacksText(f room.Fit) string {
 		return ""
 	}
 	return ": " + strings.Join(parts, ", ")
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func fullest(pools []room.Pool) int {
