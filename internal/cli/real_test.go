@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -178,19 +176,11 @@ func TestNobodyAnswers(t *testing.T) {
 // furnish makes a hub of a cluster: our kinds, the namespace and two Clusters.
 func furnish(t *testing.T, api controltest.API) {
 	t.Helper()
-	files, err := fs.Glob(config.CRDs, "crd/*.yaml")
+	kinds, err := config.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		data, err := config.CRDs.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.UnmarshalStrict(data, crd); err != nil {
-			t.Fatal(err)
-		}
+	for _, crd := range kinds {
 		if err := api.Create(t.Context(), crd); err != nil {
 			t.Fatal(err)
 		}

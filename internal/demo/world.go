@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -241,23 +240,16 @@ func (w *world) engineConfig(ctx context.Context, number int) (*rest.Config, err
 }
 
 func (w *world) installKinds(ctx context.Context) error {
-	return fs.WalkDir(config.CRDs, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := config.CRDs.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.UnmarshalStrict(data, crd); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
+	kinds, err := config.Definitions()
+	if err != nil {
+		return err
+	}
+	for _, crd := range kinds {
 		if err := w.hub.client.Create(ctx, crd); client.IgnoreAlreadyExists(err) != nil {
 			return fmt.Errorf("install %s: %w", crd.Name, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func secret(name, key string, data []byte) *corev1.Secret {

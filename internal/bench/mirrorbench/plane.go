@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io/fs"
 	nethttp "net/http"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +16,12 @@ import (
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/config"
@@ -171,22 +168,14 @@ func isWrite(metric *dto.Metric) bool {
 
 // installHub gives the hub the kinds that the ledger needs.
 func (b *benchmark) installHub(ctx context.Context) error {
-	err := fs.WalkDir(config.CRDs, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := config.CRDs.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.UnmarshalStrict(data, crd); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return b.hub.client.Create(ctx, crd)
-	})
+	kinds, err := config.Definitions()
 	if err != nil {
-		return fmt.Errorf("install the kinds: %w", err)
+		return err
+	}
+	for _, crd := range kinds {
+		if err := b.hub.client.Create(ctx, crd); err != nil {
+			return fmt.Errorf("install %s: %w", crd.Name, err)
+		}
 	}
 	return b.hub.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hubNamespace}})
 }
