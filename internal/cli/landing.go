@@ -119,25 +119,30 @@ func (s *session) readFolder(flag, name string) ([]source.File, error) {
 	return files, nil
 }
 
-// load reads the folder as a landing zone.
-func (f *landingFlags) load(s *session) (*folder.Folder, error) {
+// load reads the folder as a landing zone, at the time that the answer is for.
+func (f *landingFlags) load(s *session) (*folder.Folder, time.Time, error) {
 	at, err := f.time(s)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
 	files, err := f.read(s)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	return folder.Load(files, at), nil
+	return folder.Load(files, at), at, nil
 }
 
-// warnOfErrors says on stderr that a zone has errors, for commands that answer
-// nevertheless.
-func (s *session) warnOfErrors(f landingFlags, zone *folder.Folder) {
+// ask is load for the commands that answer from a zone even if its files have errors,
+// which it says on stderr.
+func (f *landingFlags) ask(s *session) (*folder.Folder, time.Time, error) {
+	zone, at, err := f.load(s)
+	if err != nil {
+		return nil, at, err
+	}
 	if found := zone.Findings.Errors(); len(found) > 0 {
 		s.say("%s in the files: what that leaves open is unknown; see crossfade landing validate%s", view.Tally(found), f.again())
 	}
+	return zone, at, nil
 }
 
 // again is how another command names the same folder and day.

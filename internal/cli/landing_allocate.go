@@ -28,12 +28,7 @@ keeps it from then on. The exit code is 1 if a claim is refused, or cannot be an
 	f.register(cmd)
 	cmd.Flags().BoolVar(&write, "write", false, "Write what claims were given into their files")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		zone, err := f.load(s)
-		if err != nil {
-			return err
-		}
-		s.warnOfErrors(f, zone)
-		at, err := f.time(s)
+		zone, at, err := f.ask(s)
 		if err != nil {
 			return err
 		}

@@ -35,11 +35,10 @@ there is INSUFFICIENT_DATA.`,
 		if len(resources) == 0 {
 			return fmt.Errorf(`--resources "": want a JSON file with snapshots of resources`)
 		}
-		zone, err := f.load(s)
+		zone, _, err := f.ask(s)
 		if err != nil {
 			return err
 		}
-		s.warnOfErrors(f, zone)
 		all, err := s.snapshots(resources)
 		if err != nil {
 			return err

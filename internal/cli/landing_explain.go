@@ -44,7 +44,7 @@ The exit code is 0 if the call passes, 1 if it is denied or unknown.`,
 		if err := c.check(); err != nil {
 			return err
 		}
-		zone, err := f.load(s)
+		zone, _, err := f.ask(s)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,6 @@ The exit code is 0 if the call passes, 1 if it is denied or unknown.`,
 		if err != nil {
 			return err
 		}
-		s.warnOfErrors(f, zone)
 		if _, known := catalog.Default().Find(c.action); !known {
 			s.say("--action %q: the catalogue of %s knows no such action: nothing is known of what it is about", c.action, catalog.Default().Version)
 		}

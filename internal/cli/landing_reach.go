@@ -32,11 +32,10 @@ anything does not, or is not known.`,
 	f.register(cmd)
 	cmd.Flags().StringVar(&network, "network", "", "Core network to ask (all of them if empty)")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		zone, err := f.load(s)
+		zone, _, err := f.ask(s)
 		if err != nil {
 			return err
 		}
-		s.warnOfErrors(f, zone)
 		from, to := "*", "*"
 		if len(args) > 0 {
 			from = args[0]

@@ -25,12 +25,7 @@ not be acted on, and no waiver covers it.`,
 	}
 	f.register(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		zone, err := f.load(s)
-		if err != nil {
-			return err
-		}
-		s.warnOfErrors(f, zone)
-		at, err := f.time(s)
+		zone, at, err := f.ask(s)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ The exit code is 1 if there are errors; warnings alone leave it at 0.`,
 	}
 	f.register(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		zone, err := f.load(s)
+		zone, _, err := f.load(s)
 		if err != nil {
 			return err
 		}
