@@ -1,12 +1,9 @@
 package cluster_test
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +20,7 @@ import (
 
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/cluster/clustertest"
+	"crossfade.dev/internal/sandbox"
 )
 
 // sandboxNumber is a cluster number that no other test uses.
@@ -38,49 +36,20 @@ func realCluster(t *testing.T) *rest.Config {
 	}
 	dir := t.TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	launch(t, binary, "control", "--cluster", sandboxNumber, "--dir", dir)
-	launch(t, binary, "node", "--cluster", sandboxNumber, "--kubeconfig", kubeconfig, "--dir", filepath.Join(dir, "node"), "--start-delay", "100ms-500ms")
+	launch := func(command string, args ...string) {
+		process, err := sandbox.Start(context.WithoutCancel(t.Context()), binary, command, append(args, "--cluster", sandboxNumber)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(process.End)
+	}
+	launch("control", "--dir", dir)
+	launch("node", "--kubeconfig", kubeconfig, "--dir", filepath.Join(dir, "node"), "--start-delay", "100ms-500ms")
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return config
-}
-
-// launch starts a process that ends with the test, and waits until it is ready.
-func launch(t *testing.T, binary string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, append(args, "--die-with-parent")...)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait()
-	})
-	ready := make(chan bool, 1)
-	go func() {
-		line, _ := bufio.NewReader(stdout).ReadString('\n')
-		ready <- strings.TrimSpace(line) == "ready"
-	}()
-	select {
-	case ok := <-ready:
-		if !ok {
-			t.Fatalf("sandbox %s ended before it was ready", args[0])
-		}
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("sandbox %s is not ready after 2 minutes", args[0])
-	}
 }
 
 // poll asks until done is true, for at most patience.

@@ -3,14 +3,10 @@
 package controltest
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,14 +15,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/sandbox"
 )
 
 // Binary is the environment variable that names the sandbox's binary. Tests that
 // need a real control plane are skipped without it.
 const Binary = "CROSSFADE_SANDBOX"
-
-// patience is how long a control plane may take to start on a busy machine.
-const patience = 2 * time.Minute
 
 // Start starts a small control plane (no scheduler, no workload controllers) that
 // ends with the test, and returns an administrator's way to it.
@@ -38,43 +32,12 @@ func Start(t testing.TB) *rest.Config {
 	}
 	number, release := reserve(t)
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), binary, "control", "--small", "--die-with-parent",
-		"--cluster", fmt.Sprint(number), "--name", "test", "--dir", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	release()
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start a control plane: %v", err)
+	process, err := sandbox.Start(t.Context(), binary, "control", "--small", "--cluster", fmt.Sprint(number), "--name", "test", "--dir", dir)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(filepath.Join(dir, "control.log")))
 	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = cmd.Wait() // it was killed when the test's context ended
-	})
-	ready := make(chan bool, 1)
-	go func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			if strings.TrimSpace(lines.Text()) == "ready" {
-				ready <- true
-			}
-		}
-		close(ready)
-	}()
-	select {
-	case ok := <-ready:
-		if !ok {
-			t.Fatalf("the control plane ended before it was ready:\n%s", tail(filepath.Join(dir, "control.log")))
-		}
-	case <-time.After(patience):
-		t.Fatalf("the control plane is not ready after %s:\n%s", patience, tail(filepath.Join(dir, "control.log")))
-	}
+	t.Cleanup(process.End) // it was killed when the test's context ended
 	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, "kubeconfig"))
 	if err != nil {
 		t.Fatal(err)

@@ -168,7 +168,7 @@ func start(ctx context.Context, narration io.Writer) (*benchmark, error) {
 	b.end = func() {
 		cancel()
 		for _, p := range planes {
-			p.wait()
+			p.process.End()
 		}
 		_ = os.RemoveAll(dir)
 	}

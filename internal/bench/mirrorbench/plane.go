@@ -1,14 +1,11 @@
 package mirrorbench
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	nethttp "net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -26,6 +23,7 @@ import (
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/config"
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/sandbox"
 )
 
 // firstPlane is the number of the first control plane; no demo uses it or the next.
@@ -33,51 +31,21 @@ const firstPlane = 31
 
 const hubNamespace = "crossfade-system"
 
-// starting is how long a control plane may take to be ready on a busy machine.
-const starting = 2 * time.Minute
-
 // A plane is a control plane of the sandbox.
 type plane struct {
 	client     client.WithWatch
 	config     *rest.Config
 	kubeconfig string
-	cmd        *exec.Cmd
-	stdin      interface{ Close() error }
+	process    *sandbox.Process
 }
 
-func startPlane(ctx context.Context, sandbox, dir string, number int) (*plane, error) {
+func startPlane(ctx context.Context, binary, dir string, number int) (*plane, error) {
 	name := fmt.Sprintf("plane-%d", number)
 	p := &plane{kubeconfig: filepath.Join(dir, name, "kubeconfig")}
-	p.cmd = exec.CommandContext(ctx, sandbox, "control", "--small", "--die-with-parent",
-		"--cluster", fmt.Sprint(number), "--name", name, "--dir", filepath.Join(dir, name))
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
+	p.process, err = sandbox.Start(ctx, binary, "control", "--small", "--cluster", fmt.Sprint(number), "--name", name, "--dir", filepath.Join(dir, name))
 	if err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a control plane: %w", err)
-	}
-	ready := make(chan bool, 1)
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.TrimSpace(lines.Text()) == "ready" {
-				ready <- true
-			}
-		}
-		close(ready)
-	}()
-	select {
-	case is := <-ready:
-		if !is {
-			return nil, fmt.Errorf("control plane %d ended before it was ready: does another one run at 127.%d.0.1?", number, number)
-		}
-	case <-time.After(starting):
-		return nil, fmt.Errorf("control plane %d is not ready after %s", number, starting)
+		return nil, fmt.Errorf("does another control plane run at 127.%d.0.1? %w", number, err)
 	}
 	if p.config, err = clientcmd.BuildConfigFromFlags("", p.kubeconfig); err != nil {
 		return nil, err
@@ -85,12 +53,6 @@ func startPlane(ctx context.Context, sandbox, dir string, number int) (*plane, e
 	p.config.QPS = -1
 	p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: cluster.Scheme()})
 	return p, err
-}
-
-// wait waits until the control plane, which was told to end, has.
-func (p *plane) wait() {
-	_ = p.stdin.Close()
-	_ = p.cmd.Wait() // it was killed
 }
 
 // post is the bare loop: it creates namespaces first, then all the rest, with as many
@@ -179,6 +141,9 @@ func (b *benchmark) installHub(ctx context.Context) error {
 	}
 	return b.hub.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hubNamespace}})
 }
+
+// starting is how long the hub may take to serve its new kinds, on a busy machine.
+const starting = 2 * time.Minute
 
 // migration makes the migration whose ledger the mirror keeps, if it is not there. The
 // hub may just have begun to serve its kind.
