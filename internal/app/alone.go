@@ -50,7 +50,7 @@ func followAlone(ctx context.Context, streams cli.Streams, o cli.FollowOptions) 
 	side := func(c *cluster.Cluster) mirror.Side {
 		return mirror.Side{API: c, Feed: mirror.Watches(ctx, c, clock.RealClock{}, hear), Kinds: c.Kinds}
 	}
-	config, err := mirrorOf(side(source), side(target), migration.Subject{Migration: m, Ledger: ledger.New(hub, nil), In: migration.Scope(m)}, v1.Source)
+	config, err := migration.Mirroring(side(source), side(target), migration.Subject{Migration: m, Ledger: ledger.New(hub, nil), In: migration.Scope(m)}, v1.Source, clock.RealClock{})
 	if err != nil {
 		return err
 	}

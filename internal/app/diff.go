@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -40,7 +41,7 @@ func runDiff(ctx context.Context, o cli.DiffOptions) ([]view.Difference, error) 
 // what its namespace shares.
 func differences(ctx context.Context, source, target mirror.Side, s migration.Subject, app string) ([]view.Difference, error) {
 	writer := s.Migration.Status.Writer
-	config, err := mirrorOf(source, target, s, writer)
+	config, err := migration.Mirroring(source, target, s, writer, clock.RealClock{})
 	if err != nil {
 		return nil, err
 	}

@@ -15,16 +15,8 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/bridge"
-	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/migration"
 	"crossfade.dev/internal/mirror"
-	"crossfade.dev/internal/plan"
-)
-
-// Parts of the ledger with the mirror's entries, by the side that it wrote to.
-const (
-	copiesInTarget = "copies-target"
-	copiesInSource = "copies-source"
 )
 
 // follower runs, for each migration, a loop that keeps the mirror going and one
@@ -51,7 +43,7 @@ type pair struct {
 	rules  []v1.MirrorRule
 	// held are the terms of both fences in which the mirror began: what it remembers of
 	// the ledger is true as long as no other engine has held them.
-	held [2]int32
+	held   [2]int32
 	bridge *bridge.Bridge
 
 	mu sync.Mutex
@@ -182,9 +174,9 @@ func (p *pair) mirrorLoop(ctx context.Context, f *follower) {
 			p.idle(ctx, nil)
 			continue
 		}
-		report, lag, synced, err := p.pass(ctx, f, want)
-		p.note(ctx, "mirror", &p.ofMirror, err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = report, lag, synced }, want)
-		if report.Again > 0 || err != nil {
+		found, err := p.pass(ctx, f, want)
+		p.note(ctx, "mirror", &p.ofMirror, err, func(f *migration.Followed) { f.Mirror, f.Lag, f.Synced = found.Mirror, found.Lag, found.Synced }, want)
+		if found.Mirror.Again > 0 || err != nil {
 			p.idle(ctx, nil)
 			continue
 		}
@@ -193,11 +185,11 @@ func (p *pair) mirrorLoop(ctx context.Context, f *follower) {
 }
 
 // pass makes one pass of the mirror, turned to the side that writes.
-func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) (report mirror.Report, lag time.Duration, synced bool, err error) {
+func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) (migration.Followed, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if p.wanted() != want {
-		return report, 0, false, nil // it changed while somebody else had the turn
+		return migration.Followed{}, nil // it changed while somebody else had the turn
 	}
 	writer := want.Writer
 	subject := p.seen()
@@ -208,18 +200,11 @@ func (p *pair) pass(ctx context.Context, f *follower, want migration.Following) 
 		m, err := f.newMirror(feeding, p, subject, writer)
 		if err != nil {
 			deafen()
-			return report, 0, false, err
+			return migration.Followed{}, err
 		}
 		p.mirror, p.deafen, p.writer, p.rules, p.held = m, deafen, writer, rules, terms
 	}
-	if report, err = p.mirror.Sync(ctx); err != nil {
-		return report, 0, false, err
-	}
-	lag, err = p.mirror.Lag(ctx, mirror.App{})
-	if errors.Is(err, mirror.ErrUnsynced) {
-		return report, 0, false, nil
-	}
-	return report, lag, err == nil, err
+	return migration.SyncMirror(ctx, p.mirror)
 }
 
 // terms are those of both fences.
@@ -295,7 +280,7 @@ func (p *pair) idle(ctx context.Context, changes <-chan struct{}) {
 func (p *pair) fuseWaived() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return plan.Waived(plan.Fuse, p.subject.Migration.Spec.Waivers, time.Now())
+	return p.subject.FuseWaived(time.Now())
 }
 
 // newMirror is the mirror from the writer's side to the other. Its feeds live as
@@ -304,43 +289,10 @@ func (f *follower) newMirror(ctx context.Context, p *pair, s migration.Subject, 
 	side := func(c *connection) mirror.Side {
 		return mirror.Side{API: c.cluster, Feed: mirror.Watches(ctx, c.cluster, clock.RealClock{}, p.hear), Kinds: c.cluster.Kinds}
 	}
-	c, err := mirrorOf(side(p.source), side(p.target), s, writer)
+	c, err := migration.Mirroring(side(p.source), side(p.target), s, writer, clock.RealClock{})
 	if err != nil {
 		return nil, err
 	}
 	c.Workers, c.FuseWaived = f.workers, p.fuseWaived
 	return mirror.New(c), nil
-}
-
-// mirrorOf says what the mirror of a migration copies, and from where to where. An
-// error is about the migration's rules.
-func mirrorOf(source, target mirror.Side, s migration.Subject, writer v1.Side) (mirror.Config, error) {
-	choices, err := mirror.Choices(s.Migration.Spec.Rules)
-	if err != nil {
-		return mirror.Config{}, err
-	}
-	toTarget, toSource := record(s, copiesInTarget), record(s, copiesInSource)
-	c := mirror.Config{
-		From: source, To: target, Record: toTarget, Back: &toSource,
-		Namespaces: s.In, App: func(_ string, labels map[string]string) string { return plan.LabelledApp(labels) },
-		Decided: mirror.Decided{Choices: choices, Turned: writer == v1.Target},
-		Clock:   clock.RealClock{},
-	}
-	if writer == v1.Target {
-		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
-		c.Since = s.Since()
-	}
-	return c, nil
-}
-
-// record is the part of the ledger with the entries of one side.
-func record(s migration.Subject, part string) mirror.Record {
-	return mirror.Record{
-		Load: func(ctx context.Context) (map[string]mirror.Entry, error) {
-			return ledger.Load[mirror.Entry](ctx, s.Ledger, s.Migration, v1.Created, part)
-		},
-		Save: func(ctx context.Context, changed map[string]mirror.Entry) error {
-			return ledger.Add(ctx, s.Ledger, s.Migration, v1.Created, part, changed)
-		},
-	}
 }

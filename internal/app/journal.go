@@ -301,7 +301,7 @@ func (p *passage) end(ctx context.Context, engine *migration.Engine, m *v1.Migra
 	if !p.options.TargetLost {
 		return nil, nil
 	}
-	copies, err := ledger.Load[mirror.Entry](ctx, l, m, v1.Created, copiesInTarget)
+	copies, err := ledger.Load[mirror.Entry](ctx, l, m, v1.Created, migration.CopiesInTarget)
 	if err != nil {
 		return nil, fmt.Errorf("--journal %s: %w", p.options.Journal, err)
 	}

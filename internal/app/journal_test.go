@@ -252,7 +252,7 @@ func copyOver(t *testing.T, configs map[string]*rest.Config, s migration.Subject
 		t.Cleanup(c.Close)
 		return mirror.Side{API: c.Unfenced(), Kinds: c.Kinds, Feed: mirror.Watches(t.Context(), c, clock.RealClock{}, func() {})}
 	}
-	config, err := mirrorOf(side(s.Migration.Spec.Source), side(s.Migration.Spec.Target), s, v1.Source)
+	config, err := migration.Mirroring(side(s.Migration.Spec.Source), side(s.Migration.Spec.Target), s, v1.Source, clock.RealClock{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ func (w *world) check() {
 	}
 	w.changed = false
 	for _, a := range w.touched() {
+		w.tally.Checks++
 		w.checkCapacity(a)
 		w.checkEntry(a)
 	}

@@ -66,12 +66,16 @@ func (f *faults) decide(op memory.Op) memory.Fault {
 		f.w.check()
 	}
 	f.weather()
+	f.w.tally.Requests++
 	switch {
 	case op.Cluster == f.closed:
+		f.w.tally.Faults++
 		return memory.TimedOut(op)
 	case f.chance.Float64() >= f.rate:
 		return memory.Fault{}
-	case op.Write():
+	}
+	f.w.tally.Faults++
+	if op.Write() {
 		return f.write(p, op)
 	}
 	return f.read(p, op)
@@ -133,6 +137,7 @@ func mayLag(op memory.Op) bool {
 // kill ends an engine in the middle of what it does.
 func (f *faults) kill(p *process, when string, what any) error {
 	f.w.trace.note(f.w.clock.Now(), "%s dies %s %v", p.identity, when, what)
+	f.w.tally.Deaths++
 	p.cancel()
 	f.revives = f.w.clock.Now().Add(time.Duration(f.chance.IntN(3000<<f.chance.IntN(3))) * time.Millisecond)
 	return context.Canceled
@@ -143,6 +148,7 @@ func (f *faults) kill(p *process, when string, what any) error {
 func (f *faults) sleep(p *process) {
 	w := f.w
 	w.trace.note(w.clock.Now(), "%s stands still", p.identity)
+	w.tally.Sleeps++
 	f.asleep, w.running, f.busy = p, nil, false
 	end := w.clock.Now().Add(time.Duration(2+f.chance.IntN(20)) * time.Second)
 	for w.broken == nil && w.clock.Now().Before(end) {
@@ -166,9 +172,11 @@ func (f *faults) name(_ context.Context, c dnsmemory.Call, before bool) error {
 	f.busy = true
 	defer func() { f.busy = false }()
 	f.weather()
+	f.w.tally.Requests++
 	if f.chance.Float64() >= f.rate {
 		return nil
 	}
+	f.w.tally.Faults++
 	switch {
 	case f.oneIn(8):
 		return f.kill(p, map[bool]string{true: "before", false: "after"}[before], "a call to zone "+c.Zone)
@@ -184,6 +192,7 @@ func (f *faults) blob(op blobtest.Op) blobtest.Fault {
 	if p == nil || f.busy || f.w.o.Calm || f.chance.Float64() >= f.rate {
 		return blobtest.Fault{}
 	}
+	f.w.tally.Faults++
 	switch f.chance.IntN(8) {
 	case 0:
 		return blobtest.Fault{Before: f.kill(p, "before", "the journal's "+op.Verb)}

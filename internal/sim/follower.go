@@ -6,16 +6,15 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/bridge"
-	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/migration"
 	"crossfade.dev/internal/mirror"
-	engineplan "crossfade.dev/internal/plan"
 )
 
 // A follower keeps the clusters alike as package app does, but in the caller's
 // turn: each Follow is one pass of the bridge and one of the mirror.
 type follower struct {
 	p        *process
+	subject  migration.Subject // as it was last seen
 	want     migration.Following
 	followed migration.Followed
 
@@ -28,6 +27,7 @@ type follower struct {
 
 // Follow implements migration.Follower.
 func (f *follower) Follow(ctx context.Context, s migration.Subject, want migration.Following) (migration.Followed, error) {
+	f.subject = s
 	if f.bridge == nil {
 		f.bridge = bridge.New(bridge.Config{Source: s.Source.API, Target: s.Target.API, Namespaces: s.In, Clock: f.p.w.clock, Workers: 1})
 	}
@@ -47,22 +47,16 @@ func (f *follower) mirrorPass(ctx context.Context, s migration.Subject) error {
 	terms := f.p.terms()
 	if f.mirror == nil || f.writer != f.want.Writer || f.held != terms {
 		f.forget()
-		var feeding context.Context
-		feeding, f.deafen = context.WithCancel(f.p.ctx)
-		f.mirror, f.writer = f.newMirror(feeding, s, f.want.Writer), f.want.Writer
-		f.held = terms
+		feeding, deafen := context.WithCancel(f.p.ctx)
+		m, err := f.newMirror(feeding, s, f.want.Writer)
+		if err != nil {
+			deafen()
+			return err
+		}
+		f.mirror, f.deafen, f.writer, f.held = m, deafen, f.want.Writer, terms
 	}
-	report, err := f.mirror.Sync(ctx)
-	if err != nil {
-		return err
-	}
-	lag, err := f.mirror.Lag(ctx, mirror.App{})
-	if errors.Is(err, mirror.ErrUnsynced) {
-		err = nil
-	} else if err == nil {
-		f.followed.Synced = true
-	}
-	f.followed.Mirror, f.followed.Lag = report, lag
+	found, err := migration.SyncMirror(ctx, f.mirror)
+	f.followed.Mirror, f.followed.Lag, f.followed.Synced = found.Mirror, found.Lag, found.Synced
 	return err
 }
 
@@ -74,9 +68,9 @@ func (f *follower) forget() {
 }
 
 // Differences implements migration.Follower.
-func (f *follower) Differences(ctx context.Context, _ migration.Subject) ([]mirror.Difference, error) {
-	if f.mirror == nil {
-		return nil, errors.New("the mirror has not begun")
+func (f *follower) Differences(ctx context.Context, s migration.Subject) ([]mirror.Difference, error) {
+	if f.mirror == nil || f.writer != s.Migration.Status.Writer {
+		return nil, errors.New("the mirror has not begun in this direction")
 	}
 	return f.mirror.Differences(ctx)
 }
@@ -85,36 +79,23 @@ func (f *follower) Differences(ctx context.Context, _ migration.Subject) ([]mirr
 func (f *follower) Remove(ctx context.Context, s migration.Subject) ([]mirror.Left, bool, error) {
 	feeding, end := context.WithCancel(ctx)
 	defer end()
-	return f.newMirror(feeding, s, v1.Source).Undo(ctx)
+	m, err := f.newMirror(feeding, s, v1.Source)
+	if err != nil {
+		return nil, false, err
+	}
+	return m.Undo(ctx)
 }
 
-// newMirror is the mirror from the writer's side to the other, wired as package app
-// does.
-func (f *follower) newMirror(feeding context.Context, s migration.Subject, writer v1.Side) *mirror.Mirror {
+// newMirror is the mirror from the writer's side to the other, as production has it but
+// for its feeds, which have no turn of their own.
+func (f *follower) newMirror(feeding context.Context, s migration.Subject, writer v1.Side) (*mirror.Mirror, error) {
 	side := func(c migration.Connection) mirror.Side {
 		return mirror.Side{API: c.API, Feed: mirror.Polled(feeding, c.API, f.p.w.clock), Kinds: c.Facts.Kinds}
 	}
-	toTarget, toSource := copies(s, "copies-target"), copies(s, "copies-source")
-	c := mirror.Config{
-		From: side(s.Source), To: side(s.Target), Record: toTarget, Back: &toSource,
-		Namespaces: s.In, App: func(_ string, labels map[string]string) string { return engineplan.LabelledApp(labels) },
-		Workers: 1, Clock: f.p.w.clock,
+	c, err := migration.Mirroring(side(s.Source), side(s.Target), s, writer, f.p.w.clock)
+	if err != nil {
+		return nil, err
 	}
-	if writer == v1.Target {
-		c.From, c.To, c.Record, c.Back = c.To, c.From, toSource, &toTarget
-		c.Since = s.Since()
-	}
-	return mirror.New(c)
-}
-
-// copies is the part of the ledger with the mirror's entries of one side.
-func copies(s migration.Subject, part string) mirror.Record {
-	return mirror.Record{
-		Load: func(ctx context.Context) (map[string]mirror.Entry, error) {
-			return ledger.Load[mirror.Entry](ctx, s.Ledger, s.Migration, v1.Created, part)
-		},
-		Save: func(ctx context.Context, changed map[string]mirror.Entry) error {
-			return ledger.Add(ctx, s.Ledger, s.Migration, v1.Created, part, changed)
-		},
-	}
+	c.Workers, c.FuseWaived = 1, func() bool { return f.subject.FuseWaived(f.p.w.clock.Now()) }
+	return mirror.New(c), nil
 }

@@ -70,6 +70,7 @@ func (p *people) busy(bool) bool { return len(p.putsBack) > 0 }
 // middle of an engine's pass.
 func (p *people) deed() {
 	p.deeds++
+	p.w.tally.Deeds++
 	a := p.w.apps[p.chance.IntN(len(p.w.apps))]
 	switch p.chance.IntN(8) {
 	case 0, 1:
@@ -98,6 +99,7 @@ func (p *people) meanwhile(op memory.Op) {
 		return
 	}
 	p.deeds++
+	p.w.tally.Deeds++
 	p.change(op.Kind, client.ObjectKey{Namespace: op.Namespace, Name: op.Name}, func(obj *unstructured.Unstructured) {
 		annotations := obj.GetAnnotations()
 		if annotations == nil {

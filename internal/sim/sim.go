@@ -41,9 +41,23 @@ type Result struct {
 	Passes    int
 	Simulated time.Duration
 	// Plan says in words what the run was to do.
-	Plan string
+	Plan  string
+	Tally Tally
 	// Digest stands for everything that happened: equal seeds have equal digests.
 	Digest uint64
+}
+
+// A Tally counts what a run was made of.
+type Tally struct {
+	// Requests are the engines', of which Faults went wrong in some way.
+	Requests, Faults int
+	// Deaths and Sleeps are the engines' in the middle of a pass, Deeds what people did,
+	// Checks how often an app was held against the promises.
+	Deaths, Sleeps, Deeds, Checks int
+}
+
+func (t Tally) String() string {
+	return fmt.Sprintf("%d requests, %d faults, %d deaths, %d sleeps, %d deeds, %d checks", t.Requests, t.Faults, t.Deaths, t.Sleeps, t.Deeds, t.Checks)
 }
 
 // A Broken is a run that did not keep what Crossfade promises.
@@ -69,7 +83,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer w.end()
 	w.play(ctx)
 	result := Result{
-		Apps: len(w.apps), Passes: w.passes, Simulated: w.clock.Since(began), Plan: w.plan.String(), Digest: w.trace.digest.Sum64(),
+		Apps: len(w.apps), Passes: w.passes, Simulated: w.clock.Since(began), Plan: w.plan.String(), Tally: w.tally, Digest: w.trace.digest.Sum64(),
 	}
 	if w.broken != nil {
 		return result, w.broken

@@ -58,7 +58,7 @@ func TestASeedReplaysExactly(t *testing.T) {
 func run(t *testing.T, o Options) {
 	t.Helper()
 	result, err := Run(t.Context(), o)
-	t.Logf("seed %d: %d apps, %d passes, %s: %s", o.Seed, result.Apps, result.Passes, result.Simulated, result.Plan)
+	t.Logf("seed %d: %d apps, %d passes, %s, %s, digest %x: %s", o.Seed, result.Apps, result.Passes, result.Simulated, result.Tally, result.Digest, result.Plan)
 	if err != nil {
 		t.Error(err)
 	}

@@ -55,6 +55,7 @@ type world struct {
 	running *process
 	born    int
 	passes  int
+	tally   Tally
 	// checkedAll is the pass after which every app was checked, asked the version of
 	// the migration at which both sides were asked whether they take changes.
 	checkedAll int
