@@ -214,14 +214,18 @@ func (s *show) startController(ctx context.Context) error {
 	}
 	args := append([]string{"controller", "--kubeconfig", hub, "--namespace", hubNamespace, "--lease-duration", "4s",
 		"--metrics-bind-address", "127.3.0.9:9090", "--health-probe-bind-address", "127.3.0.9:9091"}, s.route.flags()...)
-	p, err := s.children.run(s.Dir, "controller", filepath.Join(s.Binaries, "crossfade"), args...)
-	if err != nil {
+	p := s.children.add(s.Dir, "controller", filepath.Join(s.Binaries, "crossfade"), args...)
+	p.supervised = true
+	if err := p.begin(); err != nil {
 		return err
 	}
 	s.controller = p
 	go s.supervise(ctx, p)
 	return nil
 }
+
+// mostCrashes is how often the controller may end by itself before the demo gives up.
+const mostCrashes = 10
 
 // supervise starts a process again when it ends, as a Deployment would. An end that
 // nobody meant is a crash all the same, and is said at once and in the report.
@@ -236,12 +240,16 @@ func (s *show) supervise(ctx context.Context, p *process) {
 		if crashes := s.children.crashed(); len(crashes) > said {
 			s.say("! %s", crashes[len(crashes)-1].text)
 			said = len(crashes)
+			if said >= mostCrashes {
+				s.abort(fmt.Errorf("gave up after %d crashes: %s", said, crashes[said-1].text))
+				return
+			}
 		}
 		if s.retired.Load() || pause(ctx, 200*time.Millisecond) != nil {
 			return
 		}
 		if err := p.begin(); err != nil {
-			s.say("%s does not start again: %v", p.name, err)
+			s.abort(fmt.Errorf("%s does not start again: %w", p.name, err))
 			return
 		}
 	}

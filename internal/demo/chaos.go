@@ -122,7 +122,7 @@ func (c *chaos) run(ctx context.Context) {
 		}
 		p.kill()
 		if err := p.begin(); err != nil {
-			c.note("the control plane of the %s does not start again: %v", name, err)
+			c.s.abort(fmt.Errorf("the control plane of the %s does not start again: %w", name, err))
 			return
 		}
 		c.planes = c.planes[1:]

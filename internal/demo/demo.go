@@ -73,10 +73,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
 
-	s := &show{Options: o, began: time.Now(), kept: named}
+	s := &show{Options: o, abort: abort, began: time.Now(), kept: named}
 	s.route = newRoute(o.Source != nil, o.Translate, o.MapPorts)
 	if s.translation, err = s.route.parse(); err != nil {
 		return Report{}, err
@@ -87,6 +87,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	report, err := s.run(ctx)
 	if err != nil {
+		if why := context.Cause(ctx); why != nil && !errors.Is(err, why) {
+			err = why
+		}
 		s.confess()
 		return report, fmt.Errorf("%w (logs are in %s)", err, s.keepLogs())
 	}
@@ -139,6 +142,8 @@ func settle(o Options) (Options, error) {
 // A show is one run of the demo.
 type show struct {
 	Options
+	// abort ends the show early, and says why.
+	abort context.CancelCauseFunc
 	began time.Time
 	// kept is true if the folder stays when the demo ends.
 	kept bool
@@ -174,7 +179,7 @@ type show struct {
 
 // run is the plot, from the first process to the report.
 func (s *show) run(ctx context.Context) (Report, error) {
-	s.children = newChildren(ctx)
+	s.children = newChildren(ctx, s.abort)
 	s.memory = watchMemory(ctx)
 	if err := s.build(ctx); err != nil {
 		return Report{}, err

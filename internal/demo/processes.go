@@ -3,6 +3,7 @@ package demo
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,8 +23,12 @@ import (
 type children struct {
 	// lasting never ends: processes do when they are killed.
 	lasting context.Context
-	start   chan func()
-	mu      sync.Mutex
+	// ended is closed when nothing is started any more.
+	ended <-chan struct{}
+	start chan func()
+	// abort ends the demo, because a process is gone that nobody starts again.
+	abort context.CancelCauseFunc
+	mu    sync.Mutex
 	all     []*process
 	// crashes tell of each process that ended by itself.
 	crashes []crash
@@ -38,8 +43,8 @@ type crash struct {
 	lostLead bool
 }
 
-func newChildren(ctx context.Context) *children {
-	c := &children{lasting: context.WithoutCancel(ctx), start: make(chan func())}
+func newChildren(ctx context.Context, abort context.CancelCauseFunc) *children {
+	c := &children{lasting: context.WithoutCancel(ctx), ended: ctx.Done(), start: make(chan func()), abort: abort}
 	go func() {
 		runtime.LockOSThread()
 		for {
@@ -68,18 +73,40 @@ type process struct {
 	ready chan string
 	// ending is true if the process is meant to end.
 	ending bool
+	// supervised is true if somebody starts the process again whenever it ends.
+	supervised bool
 	// born is where in the log its present life begins.
 	born int64
 }
 
 // run starts a program with its output in DIR/name.log.
 func (c *children) run(dir, name, program string, args ...string) (*process, error) {
-	p := &process{name: name, args: append([]string{program}, args...), log: filepath.Join(dir, name+".log"), c: c}
-	c.mu.Lock()
-	c.all = append(c.all, p)
-	c.mu.Unlock()
+	p := c.add(dir, name, program, args...)
 	return p, p.begin()
 }
+
+// add prepares what run starts.
+func (c *children) add(dir, name, program string, args ...string) *process {
+	p := &process{name: name, args: append([]string{program}, args...), log: filepath.Join(dir, name+".log"), c: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, p)
+	return p
+}
+
+// launch starts a command from the children's thread.
+func (c *children) launch(cmd *exec.Cmd) error {
+	started := make(chan error, 1)
+	select {
+	case <-c.ended:
+		return errEnded
+	case c.start <- func() { started <- cmd.Start() }:
+		return <-started
+	}
+}
+
+// errEnded says that the demo is over.
+var errEnded = errors.New("the demo has ended")
 
 // begin starts the process, again if it ran before.
 func (p *process) begin() error {
@@ -98,9 +125,8 @@ func (p *process) begin() error {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	p.c.start <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
+	if err := p.c.launch(cmd); err != nil {
+		_ = log.Close() // nothing was written
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	p.mu.Lock()
@@ -124,7 +150,8 @@ func (p *process) begin() error {
 	return nil
 }
 
-// ended notes an end that was not meant.
+// ended notes an end that was not meant. Without a process that nobody starts again,
+// there is nothing left to show.
 func (p *process) ended(state *os.ProcessState) {
 	p.mu.Lock()
 	meant := p.ending
@@ -133,12 +160,13 @@ func (p *process) ended(state *os.ProcessState) {
 		return
 	}
 	now, words := time.Now(), p.words()
+	text := fmt.Sprintf("%s ended by itself at %s: %s (%s)", p.name, now.Format("15:04:05.000"), state, lastLine(words))
 	p.c.mu.Lock()
-	defer p.c.mu.Unlock()
-	p.c.crashes = append(p.c.crashes, crash{
-		at: now, lostLead: strings.Contains(words, "leader election lost"),
-		text: fmt.Sprintf("%s ended by itself at %s: %s (%s)", p.name, now.Format("15:04:05.000"), state, lastLine(words)),
-	})
+	p.c.crashes = append(p.c.crashes, crash{at: now, lostLead: strings.Contains(words, "leader election lost"), text: text})
+	p.c.mu.Unlock()
+	if !p.supervised {
+		p.c.abort(errors.New(text))
+	}
 }
 
 // crashed lists the processes that ended by themselves.
