@@ -40,7 +40,7 @@ test: build check-generated ## Run every test that needs neither root nor other 
 	@cd sandbox && CROSSFADE_SANDBOX=$(BIN)/sandbox go test -timeout 14m ./...
 	@CROSSFADE_DEMO=$(BIN)/crossfade go test -timeout 14m -run TestAnEstateMovesUnnoticed ./internal/demo
 
-test-peers: ## Look for races, and compare with peers and with real packets (needs root)
+test-peers: build ## Look for races, compare with peers and real packets, and move an estate as nobody (needs root)
 	@[ "$$(id -u)" = 0 ] || { echo "make test-peers needs root: core networks are compared with packets in network namespaces, so nothing was compared" >&2; exit 1; }
 	@command -v gcc >/dev/null && command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev npm; }
 	@CROSSFADE_PACKETS=300 go test -count=1 -timeout 5m -v -run '^TestPacketsAgree$$' ./internal/landing/wan
@@ -50,6 +50,7 @@ test-peers: ## Look for races, and compare with peers and with real packets (nee
 	@go build -modfile=$(CURDIR)/tools/helm.mod -o $(BIN)/peers/helm helm.sh/helm/v4/cmd/helm
 	@CROSSFADE_SANDBOX=$(BIN)/sandbox CROSSFADE_HELM=$(BIN)/peers/helm go test -count=1 -timeout 14m -run TestHelm ./internal/mirror
 	@CROSSFADE_PEERS=$(BIN)/peers go test -count=1 -timeout 14m -run 'TestPeerAgrees|TestSettledDifferences' ./internal/landing/policy
+	@CROSSFADE_ORDINARY=$(BIN)/crossfade go test -count=1 -timeout 14m -run TestNobodyMovesAnEstate ./internal/demo
 
 bench: build ## Measure, and print `name value unit` lines (BENCH=demo|mirror|plan|landing for a part)
 	@mkdir -p out && $(BIN)/crossfade bench --out out/bench.json --seeds $(SEEDS) --estates "$(ESTATES)" $(BENCH)
