@@ -1,18 +1,16 @@
 package estate
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"crossfade.dev/internal/manifest"
 )
 
 // Load reads the manifests at path, a file or a folder with all that is below it,
@@ -29,7 +27,7 @@ func Load(path, zone string) (Estate, error) {
 	if wrong := validation.IsDNS1123Subdomain(zone); len(wrong) > 0 {
 		return Estate{}, fmt.Errorf("zone %q: %s", zone, wrong[0])
 	}
-	files, err := manifestFiles(path)
+	files, err := manifest.Files(path)
 	if err != nil {
 		return Estate{}, fmt.Errorf("read the estate: %w", err)
 	}
@@ -44,44 +42,6 @@ func Load(path, zone string) (Estate, error) {
 	objects = append(objects, missingEntries(objects, zone)...)
 	sortForCreation(objects)
 	return Estate{Objects: objects, Names: Names(objects, zone)}, nil
-}
-
-// manifestFiles returns path itself if it is a file, else the YAML and JSON files
-// below it, hidden ones left out.
-func manifestFiles(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such file or folder", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	var files []string
-	err = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if at != path && strings.HasPrefix(entry.Name(), ".") {
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(at)) {
-			files = append(files, at)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no .yaml, .yml or .json file in it", path)
-	}
-	return files, nil
 }
 
 // readAll reads the objects of files, and refuses one that comes twice.

@@ -59,7 +59,7 @@ const mostErrors = 20
 // each such place (the first 20), and nothing is returned: half an estate would look
 // like a whole one.
 func Read(path string) (Reading, error) {
-	files, err := filesIn(path)
+	files, err := Files(path)
 	if err != nil {
 		return Reading{}, err
 	}
@@ -127,7 +127,9 @@ func (e parseErrors) Error() string {
 
 func (e parseErrors) Unwrap() []error { return e }
 
-func filesIn(path string) ([]string, error) {
+// Files returns path itself if it is a file, else every .yaml, .yml and .json file in
+// that folder and below it, hidden ones left out. It is an error if there is none.
+func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file or folder", path)
