@@ -85,7 +85,7 @@ func (l *lane) ask(w *wire, request []byte, due time.Time) (half, *wire) {
 	h := half{class: class, latency: ended.Sub(due)}
 	// A prober that is late or stands still makes answers late. It makes no server
 	// refuse, nor answer wrongly.
-	if slip > l.options.MaxSlip || p.pulse.stoodStill(due, ended) {
+	if slip > l.options.MaxSlip || p.pulse.StoodStill(due, ended) {
 		h.untimed, h.invalid = true, class == judge.TimedOut
 	}
 	if err != nil && ownFault(err) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"crossfade.dev/internal/judge"
+	"crossfade.dev/internal/pulse"
 )
 
 // A Name is one public name, and the address at which either side is entered.
@@ -70,7 +71,7 @@ type Options struct {
 type Prober struct {
 	ctx     context.Context
 	options Options
-	pulse   *pulse
+	pulse   *pulse.Pulse
 	tally   tally
 
 	mu    sync.Mutex
@@ -82,11 +83,14 @@ func New(ctx context.Context, o Options) *Prober {
 	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
 	o.BurnIn = cmp.Or(o.BurnIn, 100)
 	o.MaxSlip = cmp.Or(o.MaxSlip, 50*time.Millisecond)
-	p := &Prober{ctx: ctx, options: o, asked: map[string]*asking{}, pulse: newPulse(o.MaxSlip)}
-	go p.pulse.run(ctx)
+	p := &Prober{ctx: ctx, options: o, asked: map[string]*asking{}, pulse: pulse.New(o.MaxSlip, pulsePeriod, time.Now())}
+	go p.pulse.Run(ctx)
 	go p.watch()
 	return p
 }
+
+// pulsePeriod costs 100 wake-ups a second.
+const pulsePeriod = 10 * time.Millisecond
 
 // patience is for how long names are asked on when nobody wants to know.
 const patience = 10 * time.Minute

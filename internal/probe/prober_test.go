@@ -410,27 +410,6 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-func TestPulse(t *testing.T) {
-	p := newPulse(50 * time.Millisecond)
-	at := func(ms int) time.Time { return p.began.Add(time.Duration(ms) * time.Millisecond) }
-	for ms := 0; ms <= 100; ms += 10 {
-		p.note(at(ms))
-	}
-	if p.stoodStill(at(0), at(105)) {
-		t.Error("stood still while it was beating")
-	}
-	if !p.stoodStill(at(90), at(200)) {
-		t.Error("a standstill that has just ended was not seen")
-	}
-	p.note(at(200))
-	if !p.stoodStill(at(90), at(205)) {
-		t.Error("a standstill was not noted")
-	}
-	if p.stoodStill(at(201), at(205)) {
-		t.Error("a standstill before the request was counted")
-	}
-}
-
 func TestOverSockets(t *testing.T) {
 	good := httptest.NewServer(status(http.StatusOK))
 	defer good.Close()

@@ -31,7 +31,7 @@ func startLoad(t *testing.T, config Config) (*load, chan struct{}) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go l.pulse.run(l.stopping)
+	go l.pulse.Run(l.stopping)
 	go func() {
 		defer close(ended)
 		l.offer(t.Context())

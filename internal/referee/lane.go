@@ -196,7 +196,7 @@ func (l *lane) judge(s *sample) Invalid {
 		return s.invalid
 	case s.fault != nil && ownFault(s.fault.err):
 		return InvalidSpent
-	case (s.fault == nil || s.fault.timedOut()) && l.pulse.stoodStill(s.due, s.ended):
+	case (s.fault == nil || s.fault.timedOut()) && l.pulse.StoodStill(s.due, s.ended):
 		return InvalidStill
 	default:
 		return ""

@@ -164,7 +164,7 @@ func TestTwoContentsUnderOneNumberAreDoubled(t *testing.T) {
 		second := *l.lanes[0]
 		second.target, second.player = &elsewhere, &player{broadcast: l.lanes[0].player.broadcast}
 		l.lanes = append(l.lanes, &second)
-		go l.pulse.run(l.stopping)
+		go l.pulse.Run(l.stopping)
 		l.offer(t.Context())
 		if got := l.report(1).Segments; got.Seen != 40 || got.Doubled != 20 {
 			t.Errorf("%+v; want 40 seen, 20 doubled", got)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"crossfade.dev/internal/pulse"
 )
 
 // Run puts the load on the targets until ctx ends, Duration is over or a stop is
@@ -40,7 +42,7 @@ func Run(ctx context.Context, config Config) (Report, error) {
 		}
 		defer func() { _ = control.Close() }()
 	}
-	go l.pulse.run(background)
+	go l.pulse.Run(background)
 	if config.MarksFile != "" {
 		go l.followMarks(background)
 	}
@@ -51,6 +53,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 	return l.conclude()
 }
 
+// pulsePeriod costs 200 wake-ups a second.
+const pulsePeriod = 5 * time.Millisecond
+
 // A load is the state of one run, shared by its lanes.
 type load struct {
 	config  Config
@@ -60,7 +65,7 @@ type load struct {
 	lanes   []*lane
 	tally   *tally
 	periods periods
-	pulse   *pulse
+	pulse   *pulse.Pulse
 	dns     dnsCounts
 
 	start time.Time
@@ -79,7 +84,7 @@ type load struct {
 const settle = 250 * time.Millisecond
 
 func newLoad(config Config) (*load, error) {
-	l := &load{config: config, tally: newTally(config), pulse: newPulse(config.MaxSlip), streams: map[string]*broadcast{}}
+	l := &load{config: config, tally: newTally(config), pulse: pulse.New(config.MaxSlip, pulsePeriod, time.Now()), streams: map[string]*broadcast{}}
 	l.stopping, l.stop = context.WithCancel(context.Background())
 	l.start = time.Now().Add(settle)
 	l.runID = strings.ToLower(crand.Text()[:10]) // not from the seed: no two runs may share their writes' ids
@@ -216,4 +221,18 @@ func (l *load) say(format string, args ...any) {
 	l.sayMu.Lock()
 	defer l.sayMu.Unlock()
 	_, _ = fmt.Fprintf(l.config.Narration, format+"\n", args...)
+}
+
+// sleepUntil returns at the time given, or when ctx ends.
+func sleepUntil(ctx context.Context, until time.Time) {
+	wait := time.Until(until)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
