@@ -85,12 +85,7 @@ func Save[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Reco
 		return err
 	}
 	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
-		differing := map[string]json.RawMessage{}
-		for key, value := range raw {
-			if string(have[key]) != string(value) {
-				differing[key] = value
-			}
-		}
+		differing := differing(have, raw)
 		for key := range have {
 			if _, stays := raw[key]; !stays {
 				differing[key] = gone
@@ -108,12 +103,7 @@ func Add[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Recor
 		return err
 	}
 	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
-		differing := map[string]json.RawMessage{}
-		for key, value := range raw {
-			if string(have[key]) != string(value) {
-				differing[key] = value
-			}
-		}
+		differing := differing(have, raw)
 		for _, key := range without {
 			if _, stands := have[key]; stands {
 				differing[key] = gone
@@ -121,6 +111,17 @@ func Add[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Recor
 		}
 		return differing
 	})
+}
+
+// differing are those of the wanted entries that a page does not have, or not so.
+func differing(have, want map[string]json.RawMessage) map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for key, value := range want {
+		if string(have[key]) != string(value) {
+			out[key] = value
+		}
+	}
+	return out
 }
 
 // Before saves those entries of found whose keys the page Before of part does not
