@@ -52,6 +52,18 @@ func New[T Object](tell func(Change[T])) *Feed[T] {
 // Synced is closed after the first list was told.
 func (f *Feed[T]) Synced() <-chan struct{} { return f.synced }
 
+// Await waits until all of synced are closed; the error is ctx's if it ends before.
+func Await(ctx context.Context, synced ...<-chan struct{}) error {
+	for _, one := range synced {
+		select {
+		case <-one:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // Run lists and watches until ctx ends.
 func (f *Feed[T]) Run(ctx context.Context, source cache.ListerWatcher) {
 	var expected T

@@ -139,14 +139,14 @@ func (e *edge) follow(ctx context.Context) error {
 	go slices.Run(ctx, follower(c, feed.Source(c.DiscoveryV1().EndpointSlices(""), "")))
 	secrets := feed.New(e.secret)
 	go secrets.Run(ctx, follower(c, feed.Source(c.CoreV1().Secrets(""), "type="+string(corev1.SecretTypeTLS))))
-	if err := awaitAll(ctx, slices.Synced(), secrets.Synced()); err != nil {
+	if err := feed.Await(ctx, slices.Synced(), secrets.Synced()); err != nil {
 		return err
 	}
 	services := feed.New(e.service)
 	go services.Run(ctx, follower(c, feed.Source(c.CoreV1().Services(""), "")))
 	ingresses := feed.New(e.ingress)
 	go ingresses.Run(ctx, follower(c, feed.Source(c.NetworkingV1().Ingresses(""), "")))
-	if err := awaitAll(ctx, services.Synced(), ingresses.Synced()); err != nil {
+	if err := feed.Await(ctx, services.Synced(), ingresses.Synced()); err != nil {
 		return err
 	}
 	e.balancers.freeUnheld()
@@ -162,17 +162,6 @@ func (e *edge) follow(ctx context.Context) error {
 // lists as watches.
 func follower(client kubernetes.Interface, source cache.ListerWatcher) cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(source.(*cache.ListWatch), client)
-}
-
-func awaitAll(ctx context.Context, all ...<-chan struct{}) error {
-	for _, one := range all {
-		select {
-		case <-one:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 // slice takes in an EndpointSlice's change: at once if it is as old as the

@@ -15,6 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"crossfade.dev/sandbox/address"
+	"crossfade.dev/sandbox/service"
 )
 
 // shunned is for how long an endpoint that could not be connected to is passed
@@ -136,13 +137,13 @@ func (d *directory) refreshService(service string) {
 // refresh gives a backend the endpoints that it may use now. Those that stay keep
 // their connections and counts.
 func (d *directory) refresh(b *backend) {
-	service := d.services[b.key.service]
-	if service == nil {
+	s := d.services[b.key.service]
+	if s == nil {
 		b.replace(nil)
 		return
 	}
-	b.affinity.Store(service.Spec.SessionAffinity == corev1.ServiceAffinityClientIP)
-	port := servicePort(service, b.key.port)
+	b.affinity.Store(s.Spec.SessionAffinity == corev1.ServiceAffinityClientIP)
+	port := servicePort(s, b.key.port)
 	if port == nil {
 		b.replace(nil)
 		return
@@ -156,7 +157,7 @@ func (d *directory) refresh(b *backend) {
 		old[e.pod] = e
 	}
 	var next []*endpoint
-	for _, pod := range usablePods(d.slices[b.key.service], port.Name) {
+	for _, pod := range service.Usable(d.slices[b.key.service], port.Name) {
 		e := old[pod]
 		if e == nil || e.speaks != speaks {
 			e = &endpoint{pod: pod, speaks: speaks, address: address.HostPort(pod.Addr(), int(pod.Port()))}
@@ -188,51 +189,6 @@ func servicePort(service *corev1.Service, wanted string) *corev1.ServicePort {
 		}
 	}
 	return nil
-}
-
-// usablePods returns the addresses of the port called name in every slice: the
-// ready ones, or if there is none those that still serve while they terminate, as
-// kube-proxy does (KEP-1669). The order is fixed, and each address comes once.
-func usablePods(all map[string]*discoveryv1.EndpointSlice, name string) []netip.AddrPort {
-	var ready, leaving []netip.AddrPort
-	for _, slice := range all {
-		port := slicePort(slice, name)
-		if port == 0 {
-			continue
-		}
-		for _, e := range slice.Endpoints {
-			isReady := e.Conditions.Ready == nil || *e.Conditions.Ready
-			serving := e.Conditions.Serving == nil || *e.Conditions.Serving
-			terminating := e.Conditions.Terminating != nil && *e.Conditions.Terminating
-			for _, text := range e.Addresses {
-				ip, err := netip.ParseAddr(text)
-				switch {
-				case err != nil:
-				case isReady:
-					ready = append(ready, netip.AddrPortFrom(ip, port))
-				case serving && terminating:
-					leaving = append(leaving, netip.AddrPortFrom(ip, port))
-				}
-			}
-		}
-	}
-	pods := ready
-	if len(pods) == 0 {
-		pods = leaving
-	}
-	slices.SortFunc(pods, netip.AddrPort.Compare)
-	return slices.Compact(pods)
-}
-
-func slicePort(slice *discoveryv1.EndpointSlice, name string) uint16 {
-	for _, port := range slice.Ports {
-		named := port.Name
-		tcp := port.Protocol == nil || *port.Protocol == corev1.ProtocolTCP
-		if tcp && port.Port != nil && ((named == nil && name == "") || (named != nil && *named == name)) {
-			return uint16(*port.Port)
-		}
-	}
-	return 0
 }
 
 // protocolOf reads what a port speaks from its appProtocol (KEP-3726), or else

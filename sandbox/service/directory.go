@@ -63,14 +63,7 @@ func (d *Directory) Run(ctx context.Context, client kubernetes.Interface) error 
 	endpoints := feed.New(d.setSliceLater)
 	go services.Run(ctx, feed.Source(client.CoreV1().Services(""), ""))
 	go endpoints.Run(ctx, feed.Source(client.DiscoveryV1().EndpointSlices(""), ""))
-	for _, synced := range []<-chan struct{}{services.Synced(), endpoints.Synced()} {
-		select {
-		case <-synced:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return feed.Await(ctx, services.Synced(), endpoints.Synced())
 }
 
 func (d *Directory) setService(c feed.Change[*corev1.Service]) {
@@ -239,59 +232,12 @@ func (d *Directory) usable(target Target, port int) ([]netip.AddrPort, error) {
 		if i < 0 {
 			return nil, ErrNoPort
 		}
-		found = usable(d.slices[s.Namespace+"/"+s.Name], s.Spec.Ports[i].Name)
+		found = Usable(d.slices[s.Namespace+"/"+s.Name], s.Spec.Ports[i].Name)
 	}
 	if len(found) == 0 {
 		return nil, ErrNoEndpoint
 	}
 	return found, nil
-}
-
-// usable returns the endpoints at the port called name in all slices: the ready
-// ones, or if there is none those that still serve while they terminate (KEP-1669).
-func usable(all map[string]*discoveryv1.EndpointSlice, name string) []netip.AddrPort {
-	var ready, leaving []netip.AddrPort
-	for _, slice := range all {
-		port := portOf(slice, name)
-		if port == 0 {
-			continue
-		}
-		for _, e := range slice.Endpoints {
-			isReady, isLeaving := stateOf(e.Conditions)
-			for _, text := range e.Addresses {
-				ip, err := netip.ParseAddr(text)
-				switch {
-				case err != nil:
-				case isReady:
-					ready = append(ready, netip.AddrPortFrom(ip, port))
-				case isLeaving:
-					leaving = append(leaving, netip.AddrPortFrom(ip, port))
-				}
-			}
-		}
-	}
-	if len(ready) == 0 {
-		ready = leaving
-	}
-	slices.SortFunc(ready, netip.AddrPort.Compare)
-	return slices.Compact(ready)
-}
-
-// stateOf reads an endpoint's conditions, in which nil is the ordinary case.
-func stateOf(c discoveryv1.EndpointConditions) (ready, leaving bool) {
-	ready = c.Ready == nil || *c.Ready
-	serving := c.Serving == nil || *c.Serving
-	return ready, serving && c.Terminating != nil && *c.Terminating
-}
-
-func portOf(slice *discoveryv1.EndpointSlice, name string) uint16 {
-	for _, p := range slice.Ports {
-		named := p.Name != nil && *p.Name == name || p.Name == nil && name == ""
-		if named && p.Port != nil && (p.Protocol == nil || *p.Protocol == corev1.ProtocolTCP) {
-			return uint16(*p.Port)
-		}
-	}
-	return 0
 }
 
 // A host is one pod of a headless Service as DNS knows it.

@@ -179,7 +179,7 @@ func TestEndpointsChangeAfterADelay(t *testing.T) {
 		count := func() int {
 			d.mu.RLock()
 			defer d.mu.RUnlock()
-			return len(usable(d.slices["shop/web"], ""))
+			return len(Usable(d.slices["shop/web"], ""))
 		}
 		set(true, "10.1.1.0")
 		if count() != 1 {
@@ -197,7 +197,7 @@ func TestEndpointsChangeAfterADelay(t *testing.T) {
 		synctest.Wait()
 		d.mu.RLock()
 		defer d.mu.RUnlock()
-		if got := usable(d.slices["shop/web"], ""); len(got) != 2 || got[1].Addr().String() != "10.1.1.9" {
+		if got := Usable(d.slices["shop/web"], ""); len(got) != 2 || got[1].Addr().String() != "10.1.1.9" {
 			t.Errorf("in use at last: %v, want the last change", got)
 		}
 	})
