@@ -32,7 +32,7 @@ crossfade status is kept for good.`,
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "Go on with what happens, until interrupted")
 	outputFlag(cmd, &f, asJSON, asYAML)
 	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
-		name := cmp.Or(append(args, "")...)
+		name := nameIn(args)
 		if name != "" {
 			if _, err := s.pick(ctx, c, name); err != nil {
 				return err

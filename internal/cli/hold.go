@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ bridge go on, so nothing falls behind. A rollback is not held.`,
 	cmd.Flags().StringVar(&by, "by", "", "Who holds it (who the hub says that you are, if empty)")
 	cmd.Flags().StringVar(&reason, "reason", "", "Why, for those who wonder")
 	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
-		m, err := s.pick(ctx, c, cmp.Or(append(args, "")...))
+		m, err := s.pick(ctx, c, nameIn(args))
 		if err != nil {
 			return err
 		}

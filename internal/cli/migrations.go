@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ import (
 
 // migrationLabel is on every Move and names its migration.
 const migrationLabel = "crossfade.dev/migration"
+
+// nameIn is the name that a command was given, empty if it was given none.
+func nameIn(args []string) string { return cmp.Or(append(args, "")...) }
 
 // pick returns the migration of that name or, without a name, the only one.
 func (s *session) pick(ctx context.Context, c client.Reader, name string) (*v1.Migration, error) {

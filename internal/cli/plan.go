@@ -129,7 +129,7 @@ func (s *session) planned(ctx context.Context, f *planFlags, args []string) (*v1
 	if err != nil {
 		return nil, err
 	}
-	return s.pick(ctx, c, cmp.Or(append(args, "")...))
+	return s.pick(ctx, c, nameIn(args))
 }
 
 func (s *session) showPlan(p view.Plan, f planFlags) error {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ func (p *planned) check(ctx context.Context, s *session, c HubClient, m *v1.Migr
 	}
 	if m == nil {
 		var err error
-		if m, err = s.pick(ctx, c, cmp.Or(append(args, "")...)); err != nil {
+		if m, err = s.pick(ctx, c, nameIn(args)); err != nil {
 			return err
 		}
 	}

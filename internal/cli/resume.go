@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ rollback forward again, use crossfade run.`,
 	}
 	w.register(cmd)
 	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
-		m, err := s.pick(ctx, c, cmp.Or(append(args, "")...))
+		m, err := s.pick(ctx, c, nameIn(args))
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ migration's name typed at a terminal or --yes.`,
 		if err != nil {
 			return err
 		}
-		m, err := s.pick(cmd.Context(), c, cmp.Or(append(args, "")...))
+		m, err := s.pick(cmd.Context(), c, nameIn(args))
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -73,13 +72,13 @@ func (s *session) rollback() *cobra.Command {
 			if stage, err = j.stage(stage, cmd.Flags().Changed("to")); err != nil {
 				return err
 			}
-			return s.backByJournal(cmd.Context(), cmp.Or(append(args, "")...), stage, j, wait.timeout)
+			return s.backByJournal(cmd.Context(), nameIn(args), stage, j, wait.timeout)
 		}
 		c, err := s.connect()
 		if err != nil {
 			return err
 		}
-		m, err := s.pick(cmd.Context(), c, cmp.Or(append(args, "")...))
+		m, err := s.pick(cmd.Context(), c, nameIn(args))
 		if err != nil {
 			return err
 		}

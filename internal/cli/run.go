@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -56,7 +55,7 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		if m != nil {
 			err = s.begin(cmd.Context(), c, d, w)
 		} else {
-			m, err = s.forward(cmd.Context(), c, cmp.Or(append(args, "")...), w)
+			m, err = s.forward(cmd.Context(), c, nameIn(args), w)
 		}
 		if err != nil || !wait.wait || w.dry != dryNone {
 			return err

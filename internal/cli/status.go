@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ The exit code tells how it stands: see crossfade help exit-codes.`,
 		if err != nil {
 			return err
 		}
-		return s.showStatus(cmd.Context(), c, cmp.Or(append(args, "")...), f)
+		return s.showStatus(cmd.Context(), c, nameIn(args), f)
 	}
 	return cmd
 }

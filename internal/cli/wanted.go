@@ -100,7 +100,7 @@ func (d described) heard() error {
 // migration returns the migration that the flags describe; its Migration is nil if
 // they describe none.
 func (w *wanted) migration(s *session, args []string) (described, error) {
-	name := cmp.Or(append(args, "")...)
+	name := nameIn(args)
 	if w.file != "" {
 		return w.read(s, name)
 	}
