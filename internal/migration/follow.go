@@ -86,9 +86,9 @@ func following(m *v1.Migration) Following {
 	if retired(m) {
 		return f
 	}
-	prepared := begun(m, v1.Prepare) && !undoing(m, v1.Prepare)
+	prepared := m.Begun(v1.Prepare) && !undoing(m, v1.Prepare)
 	f.Mirrored = prepared
-	f.Ways = bridge.Ways{ToSource: prepared, ToTarget: prepared && begun(m, v1.Shifting)}
+	f.Ways = bridge.Ways{ToSource: prepared, ToTarget: prepared && m.Begun(v1.Shifting)}
 	return f
 }
 

@@ -39,7 +39,7 @@ func (e *Engine) stay(ctx context.Context, m *v1.Migration) (bool, error) {
 // inForce tells whether anything of a migration stands in the clusters or the names
 // that only its undo takes away.
 func inForce(m *v1.Migration) bool {
-	return !retired(m) && slices.ContainsFunc(v1.Stages, func(s v1.Stage) bool { return begun(m, s) })
+	return !retired(m) && slices.ContainsFunc(v1.Stages, m.Begun)
 }
 
 // leaving tells whether a deleted migration has only its way back, or its retirement,

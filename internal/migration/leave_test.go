@@ -26,7 +26,7 @@ func TestADeletedMigrationStaysUntilItWasLedBack(t *testing.T) {
 		}
 		return w.hub.Get(t.Context(), key, m)
 	}
-	if err := reconcile(2); err != nil || !begun(m, v1.Preflight) {
+	if err := reconcile(2); err != nil || !m.Begun(v1.Preflight) {
 		t.Fatalf("got %v and %+v, want Preflight under way", err, m.Status.Conditions)
 	}
 

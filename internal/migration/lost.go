@@ -21,7 +21,7 @@ import (
 // only when it is ready. It is the first thing to do in every pass.
 func (e *Engine) regain(ctx context.Context, v *visit) (Progress, error) {
 	p, err := e.carryAlone(ctx, v)
-	if err != nil || p.outcome != done || !begun(v.m, v1.Cutover) {
+	if err != nil || p.outcome != done || !v.m.Begun(v1.Cutover) {
 		return p, err
 	}
 	if v.m.Status.Entry != 0 {

@@ -87,12 +87,12 @@ func TestTheSourceCarriesEverythingBeforeANameLeavesALostTarget(t *testing.T) {
 		}
 		w.clock.Step(time.Second)
 		w.source.Tick()
-		if _, more := next(w.m); !more {
+		if _, more := w.m.Next(); !more {
 			break
 		}
 	}
 	p := w.act()
-	if s, more := next(w.m); more || !begun(w.m, v1.Prepare) || !strings.Contains(p.Message, "left there until a way back reaches it") {
+	if s, more := w.m.Next(); more || !w.m.Begun(v1.Prepare) || !strings.Contains(p.Message, "left there until a way back reaches it") {
 		t.Fatalf("it stands before %s: %s: %s; want Prepare in force, and that told", s, p.Reason, p.Message)
 	}
 	for what, got := range map[string]string{

@@ -122,7 +122,7 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 			return p, err
 		}
 	}
-	s, more := next(v.m)
+	s, more := v.m.Next()
 	if leaving(v.m, more) {
 		return Hold(v1.DeletionWaits, "it was deleted, and stays until nothing of it is left: roll it back with --to %s, or retire the source", v1.Nothing), nil
 	}
@@ -135,7 +135,7 @@ func (e *Engine) act(ctx context.Context, v *visit) (Progress, error) {
 	if v.m.Spec.Hold != nil {
 		return Hold(v1.OnHold, "on hold by %s: %s", v.m.Spec.Hold.By, v.m.Spec.Hold.Reason), nil
 	}
-	if !begun(v.m, s) {
+	if !v.m.Begun(s) {
 		return e.begin(v, s), nil
 	}
 	if v.start(s, v1.Forward, e.Clock.Now()) {

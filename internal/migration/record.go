@@ -38,7 +38,7 @@ func describe(m *v1.Migration, p Progress) {
 	m.Status.ObservedGeneration = m.Generation
 	m.Status.Reason, m.Status.Message = p.Reason, p.Message
 	m.Status.Rollback = rollbackCost(m)
-	s, more := next(m)
+	s, more := m.Next()
 	switch {
 	case !more || s != m.Status.Stage:
 		m.Status.Gates = nil // they were another stage's
@@ -50,7 +50,7 @@ func describe(m *v1.Migration, p Progress) {
 		return
 	}
 	m.Status.Stage = s
-	if begun(m, s) && p.outcome != done {
+	if m.Begun(s) && p.outcome != done {
 		setFinished(m, s, metav1.ConditionFalse, p.Reason, p.Message)
 	}
 }
@@ -60,7 +60,7 @@ func describe(m *v1.Migration, p Progress) {
 func arrivedAt(m *v1.Migration) v1.Stage {
 	at := v1.Nothing
 	for _, s := range v1.Stages {
-		if begun(m, s) {
+		if m.Begun(s) {
 			at = s
 		}
 	}
@@ -83,13 +83,13 @@ func rollbackCost(m *v1.Migration) v1.RollbackCost {
 	if m.Spec.DNS != nil {
 		ttl = m.Spec.DNS.TTLSeconds + m.Spec.DNS.TTLSeconds/10 + 1
 	}
-	if begun(m, v1.Shifting) {
+	if m.Begun(v1.Shifting) {
 		cost.Seconds += 30
 	}
-	if begun(m, v1.Cutover) {
+	if m.Begun(v1.Cutover) {
 		cost.Seconds += ttl + 30
 	}
-	if begun(m, v1.Release) {
+	if m.Begun(v1.Release) {
 		cost.Seconds += ttl + 10
 	}
 	if retired(m) {

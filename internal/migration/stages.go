@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,42 +31,12 @@ func stages() map[v1.Stage]stage {
 	}
 }
 
-// next is the stage to work on, in the migration's direction. None means that the
-// migration has arrived. It is told from the conditions alone: forward the first
-// stage that is not True, back the last one that was ever begun.
-func next(m *v1.Migration) (v1.Stage, bool) {
-	if m.Spec.Direction == v1.Back && !retired(m) {
-		for _, s := range slices.Backward(v1.Stages) {
-			if s == m.Spec.BackTo {
-				break
-			}
-			if begun(m, s) {
-				return s, true
-			}
-		}
-		return "", false
-	}
-	for _, s := range v1.Stages {
-		if !meta.IsStatusConditionTrue(m.Status.Conditions, s.Finished()) {
-			return s, true
-		}
-	}
-	return "", false
-}
-
-// begun tells whether a stage has, or may have, left something that Undo takes
-// away: it is under way, finished, or being undone.
-func begun(m *v1.Migration, s v1.Stage) bool {
-	c := meta.FindStatusCondition(m.Status.Conditions, s.Finished())
-	return c != nil && c.Status != metav1.ConditionUnknown
-}
-
 // undoing tells whether s is being undone right now.
 func undoing(m *v1.Migration, s v1.Stage) bool {
 	if m.Spec.Direction != v1.Back {
 		return false
 	}
-	at, more := next(m)
+	at, more := m.Next()
 	return more && at == s
 }
 

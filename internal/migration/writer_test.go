@@ -183,7 +183,7 @@ func TestAQuarantineEndsWhenItsStageIsUndone(t *testing.T) {
 		w.act()
 		w.pass(time.Second)
 	}
-	if begun(w.m, v1.Shifting) {
+	if w.m.Begun(v1.Shifting) {
 		t.Fatalf("Shift was not undone: %+v", w.act())
 	}
 	book, err := w.openStandings(t.Context(), w.visit())

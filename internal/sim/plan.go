@@ -172,23 +172,18 @@ func (p *plan) expected(w *world, a *app) engineplan.Scale {
 	switch l := p.legs[p.at]; {
 	case l.direction == v1.Forward:
 		return engineplan.Scale{Target: a.wanted}
-	case l.backTo == v1.Nothing, l.backTo == v1.Preflight, !begun(m, v1.Prepare):
+	case l.backTo == v1.Nothing, l.backTo == v1.Preflight, !m.Begun(v1.Prepare):
 		return engineplan.Scale{Source: a.wanted}
 	default:
 		return engineplan.Scale{Source: w.eyes[v1.Source].told(a.key()), Target: w.eyes[v1.Target].told(a.key())}
 	}
 }
 
-func begun(m *v1.Migration, s v1.Stage) bool {
-	c := meta.FindStatusCondition(m.Status.Conditions, s.Finished())
-	return c != nil && c.Status != metav1.ConditionUnknown
-}
-
 // compare lists what is not as it must be at the end of the leg.
 func (p *plan) compare(w *world, now picture) []string {
 	l := p.legs[p.at]
 	switch {
-	case l.direction == v1.Back && (l.backTo == v1.Nothing || !begun(w.m, v1.Preflight)):
+	case l.direction == v1.Back && (l.backTo == v1.Nothing || !w.m.Begun(v1.Preflight)):
 		out := append(differ("source", w.before.objects[v1.Source], now.objects[v1.Source]),
 			differ("target", w.before.objects[v1.Target], w.withoutTeams(now.objects[v1.Target]))...)
 		for _, zone := range []string{"old", "new", "parent"} {

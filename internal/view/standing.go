@@ -2,7 +2,6 @@ package view
 
 import (
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "crossfade.dev/api/v1alpha1"
 )
@@ -36,7 +35,7 @@ func StandingOf(m *v1.Migration) Standing {
 	if len(m.Status.Conditions) == 0 || m.Status.ObservedGeneration < m.Generation {
 		return Unseen
 	}
-	if _, more := underWay(m); !more && m.Status.Reason != v1.DeletionWaits {
+	if _, more := m.Next(); !more && m.Status.Reason != v1.DeletionWaits {
 		if m.Spec.Direction == v1.Back {
 			return RolledBack
 		}
@@ -66,30 +65,6 @@ func failedGate(m *v1.Migration, reason v1.Reason) bool {
 		}
 	}
 	return false
-}
-
-// underWay is the stage that the migration works on, in its direction; false if it
-// has arrived.
-func underWay(m *v1.Migration) (v1.Stage, bool) {
-	if m.Spec.Direction == v1.Back {
-		for i := len(v1.Stages) - 1; i >= 0 && v1.Stages[i] != m.Spec.BackTo; i-- {
-			if begun(m, v1.Stages[i]) {
-				return v1.Stages[i], true
-			}
-		}
-		return "", false
-	}
-	for _, s := range v1.Stages {
-		if !meta.IsStatusConditionTrue(m.Status.Conditions, s.Finished()) {
-			return s, true
-		}
-	}
-	return "", false
-}
-
-func begun(m *v1.Migration, s v1.Stage) bool {
-	c := meta.FindStatusCondition(m.Status.Conditions, s.Finished())
-	return c != nil && c.Status != metav1.ConditionUnknown
 }
 
 // endsByItself holds the reasons that nobody has to do anything about: those whose

@@ -135,12 +135,12 @@ func Summarize(m *v1.Migration, moves []v1.Move, freezes []v1.Freeze, mostApps i
 }
 
 func stagesOf(m *v1.Migration, standing Standing) []Stage {
-	at, more := underWay(m)
+	at, more := m.Next()
 	var stages []Stage
 	for _, name := range v1.Stages {
 		state := settledState(meta.FindStatusCondition(m.Status.Conditions, name.Finished()))
 		if more && name == at {
-			state = stateUnderWay(standing, m.Spec.Direction, begun(m, name))
+			state = stateUnderWay(standing, m.Spec.Direction, m.Begun(name))
 		}
 		stages = append(stages, Stage{name, state})
 	}
