@@ -65,47 +65,98 @@ func (c chunk) name() string { return fmt.Sprintf("%d-%s", c.Number, c.Digest[:1
 // content is what a chunk says: values by key, and null for keys that it removes.
 type content = map[string]json.RawMessage
 
-// apply is the entries that chunks with these contents, oldest first, amount to.
-func apply(contents ...content) content {
-	all := content{}
-	for _, c := range contents {
-		cover(all, c)
-	}
-	return all
+// A sum stands for an entry's value: a page knows what it holds by them.
+type sum [16]byte
+
+// sumOf is the first half of the SHA-256 of a value.
+func sumOf(value []byte) sum {
+	whole := sha256.Sum256(value)
+	return sum(whole[:])
 }
 
-func cover(all, c content) {
+// An index is the keys of a page with the sums of their values. No value has the sum
+// of a key that is missing.
+type index map[string]sum
+
+// cover notes what a later chunk says.
+func (x index) cover(c content) {
 	for key, value := range c {
-		if string(value) == string(gone) {
-			delete(all, key)
+		if isGone(value) {
+			delete(x, key)
 		} else {
-			all[key] = value
+			x[key] = sumOf(value)
 		}
 	}
 }
 
-// fold decides what to write for a change, after which the page amounts to after:
+// covered is how many keys there will be after a change.
+func (x index) covered(change content) int {
+	n := len(x)
+	for key, value := range change {
+		_, stands := x[key]
+		switch {
+		case isGone(value) && stands:
+			n--
+		case !isGone(value) && !stands:
+			n++
+		}
+	}
+	return n
+}
+
+// differing are those of the wanted entries that a page does not have, or not so.
+func (x index) differing(want content) content {
+	out := content{}
+	for key, value := range want {
+		if x[key] != sumOf(value) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+func isGone(value json.RawMessage) bool { return string(value) == string(gone) }
+
+// fold decides what to write for a change, after which the page has so many entries:
 // the content of the new chunks, and how many of the page's chunks stay before them.
 // Chunks of the page are folded into the change while they are not more than twice
 // as large, so that a page has few small chunks and every entry is rewritten a few
 // times at most; large chunks stay. Once half of what chunks hold is covered by
 // later ones, all is written anew.
-func fold(have []chunk, contents []content, change, after content) (stay int, written content) {
-	stay, written = len(have), maps.Clone(change)
-	for stay > 0 && have[stay-1].Entries <= 2*len(written) && have[stay-1].Bytes < maxChunk/2 {
-		stay--
-		merged := maps.Clone(contents[stay])
-		maps.Copy(merged, written)
-		written = merged
+func fold(have []chunk, read func(int) (content, error), change content, after int) (stay int, written content, err error) {
+	written = maps.Clone(change)
+	merge := func(i int) error {
+		older, err := read(i)
+		if err != nil {
+			return err
+		}
+		for key, value := range older {
+			if _, later := written[key]; !later {
+				written[key] = value
+			}
+		}
+		return nil
+	}
+	for stay = len(have); stay > 0 && have[stay-1].Entries <= 2*len(written) && have[stay-1].Bytes < maxChunk/2; stay-- {
+		if err := merge(stay - 1); err != nil {
+			return 0, nil, err
+		}
 	}
 	held := len(written)
 	for _, c := range have[:stay] {
 		held += c.Entries
 	}
-	if stay == 0 || held > 2*len(after)+64 {
-		return 0, after // nothing is left for a removal to cover
+	if stay > 0 && held <= 2*after+64 {
+		return stay, written, nil
 	}
-	return stay, written
+	for ; stay > 0; stay-- {
+		if err := merge(stay - 1); err != nil {
+			return 0, nil, err
+		}
+	}
+	// Nothing is left for a removal to cover.
+	maps.DeleteFunc(written, func(_ string, value json.RawMessage) bool { return isGone(value) })
+	return 0, written, nil
 }
 
 // A sealed chunk is ready to be written.

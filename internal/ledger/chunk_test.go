@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,17 +41,33 @@ func TestFold(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			after := apply(append(append([]content(nil), test.contents...), test.change)...)
-			stay, written := fold(test.have, test.contents, test.change, after)
+			before, after := apply(test.contents...), apply(append(slices.Clone(test.contents), test.change)...)
+			if now := before.covered(test.change); now != len(after) {
+				t.Errorf("%d entries are to be there after it, want %d", now, len(after))
+			}
+			read := func(i int) (content, error) { return test.contents[i], nil }
+			stay, written, err := fold(test.have, read, test.change, len(after))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if stay != test.stay || len(written) != test.written {
 				t.Errorf("%d chunks stay and %d entries are written, want %d and %d", stay, len(written), test.stay, test.written)
 			}
-			got := apply(append(append([]content(nil), test.contents[:stay]...), written)...)
-			if !maps.EqualFunc(got, after, func(a, b json.RawMessage) bool { return string(a) == string(b) }) {
+			got := apply(append(slices.Clone(test.contents[:stay]), written)...)
+			if !maps.Equal(got, after) {
 				t.Errorf("the page amounts to %d entries, want %d", len(got), len(after))
 			}
 		})
 	}
+}
+
+// apply is what chunks with these contents, oldest first, amount to.
+func apply(contents ...content) index {
+	all := index{}
+	for _, c := range contents {
+		all.cover(c)
+	}
+	return all
 }
 
 // TestSealedChunksAreSmallAndWhole seals contents that compress badly or well.

@@ -116,29 +116,30 @@ func (p *page) chunkData(ctx context.Context, c chunk) ([]byte, error) {
 
 // readChunk reads a chunk that a head lists. One that the hub has lost is taken from
 // the journal and put back: its digest leaves no doubt.
-func (p *page) readChunk(ctx context.Context, c chunk) (content, error) {
+func (p *page) readChunk(ctx context.Context, c chunk) (held, error) {
 	data, err := p.chunkData(ctx, c)
 	if err == nil {
-		return c.open(data)
+		read, err := c.open(data)
+		return held{data, read}, err
 	}
 	if !errors.Is(err, errNoFile) {
-		return nil, err
+		return held{}, err
 	}
 	if p.ledger.journal == nil {
-		return nil, fmt.Errorf("chunk %s of %d entries is gone from the hub: %w", c.name(), c.Entries, ErrMissing)
+		return held{}, fmt.Errorf("chunk %s of %d entries is gone from the hub: %w", c.name(), c.Entries, ErrMissing)
 	}
 	data, err = p.ledger.journal.chunk(ctx, p.pageID, c)
 	if errors.Is(err, errNoFile) {
-		return nil, fmt.Errorf("chunk %s of %d entries is gone from the hub and the journal: %w", c.name(), c.Entries, ErrMissing)
+		return held{}, fmt.Errorf("chunk %s of %d entries is gone from the hub and the journal: %w", c.name(), c.Entries, ErrMissing)
 	}
 	if err != nil {
-		return nil, err
+		return held{}, err
 	}
 	read, err := c.open(data)
 	if err != nil {
-		return nil, err
+		return held{}, err
 	}
-	return read, p.writeChunk(ctx, c, data)
+	return held{data, read}, p.writeChunk(ctx, c, data)
 }
 
 func (p *page) object(name string, number int32, entries int, data []byte) *v1.Ledger {

@@ -17,11 +17,11 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 	"time"
@@ -67,13 +67,22 @@ func New(hub cluster.API, bucket *blob.Bucket) *Ledger {
 // Load returns the entries of a page; the caller keeps the map. A page that was
 // never written is empty. The error wraps ErrMissing if any of it is gone.
 func Load[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Record, part string) (map[string]T, error) {
-	p := l.page(m, record, part)
+	return load[T](ctx, l.page(m, record, part), true)
+}
+
+// LoadOnce is Load of a page that is not read again soon: less memory is kept for it.
+func LoadOnce[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Record, part string) (map[string]T, error) {
+	return load[T](ctx, l.page(m, record, part), false)
+}
+
+func load[T any](ctx context.Context, p *page, again bool) (map[string]T, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.rest()
 	if err := p.look(ctx); err != nil {
 		return nil, fmt.Errorf("read the ledger's %s: %w", p.pageID, err)
 	}
-	return decode[T](p)
+	return decode[T](p, again)
 }
 
 // Save makes entries the whole content of a page. It costs one read if nothing
@@ -84,8 +93,8 @@ func Save[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Reco
 	if err != nil {
 		return err
 	}
-	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
-		differing := differing(have, raw)
+	return l.change(ctx, m, record, part, func(have index) content {
+		differing := have.differing(raw)
 		for key := range have {
 			if _, stays := raw[key]; !stays {
 				differing[key] = gone
@@ -102,8 +111,8 @@ func Add[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Recor
 	if err != nil {
 		return err
 	}
-	return l.change(ctx, m, record, part, func(have map[string]json.RawMessage) map[string]json.RawMessage {
-		differing := differing(have, raw)
+	return l.change(ctx, m, record, part, func(have index) content {
+		differing := have.differing(raw)
 		for _, key := range without {
 			if _, stands := have[key]; stands {
 				differing[key] = gone
@@ -111,17 +120,6 @@ func Add[T any](ctx context.Context, l *Ledger, m *v1.Migration, record v1.Recor
 		}
 		return differing
 	})
-}
-
-// differing are those of the wanted entries that a page does not have, or not so.
-func differing(have, want map[string]json.RawMessage) map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	for key, value := range want {
-		if string(have[key]) != string(value) {
-			out[key] = value
-		}
-	}
-	return out
 }
 
 // Before saves those entries of found whose keys the page Before of part does not
@@ -137,7 +135,8 @@ func Before[T any](ctx context.Context, l *Ledger, m *v1.Migration, part string,
 	p := l.page(m, v1.Before, part)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	err = p.change(ctx, func(have map[string]json.RawMessage) map[string]json.RawMessage {
+	defer p.rest()
+	err = p.change(ctx, func(have index) content {
 		fresh := map[string]json.RawMessage{}
 		for key, value := range raw {
 			if _, known := have[key]; !known {
@@ -150,14 +149,15 @@ func Before[T any](ctx context.Context, l *Ledger, m *v1.Migration, part string,
 	if err != nil {
 		return nil, false, fmt.Errorf("save what was found in the ledger's %s: %w", p.pageID, err)
 	}
-	before, err = decode[T](p)
+	before, err = decode[T](p, true)
 	return before, saved, err
 }
 
-func (l *Ledger) change(ctx context.Context, m *v1.Migration, record v1.Record, part string, differing func(map[string]json.RawMessage) map[string]json.RawMessage) error {
+func (l *Ledger) change(ctx context.Context, m *v1.Migration, record v1.Record, part string, differing func(index) content) error {
 	p := l.page(m, record, part)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.rest()
 	if err := p.change(ctx, differing); err != nil {
 		return fmt.Errorf("write the ledger's %s: %w", p.pageID, err)
 	}
@@ -169,7 +169,7 @@ func (l *Ledger) page(m *v1.Migration, record v1.Record, part string) *page {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pages[id] == nil {
-		l.pages[id] = &page{pageID: id, ledger: l, head: head{pageID: id}, entries: content{}}
+		l.pages[id] = &page{pageID: id, ledger: l, head: head{pageID: id}, index: index{}}
 	}
 	return l.pages[id]
 }
@@ -193,30 +193,52 @@ func encode[T any](entries map[string]T) (map[string]json.RawMessage, error) {
 }
 
 // decode reads the page's entries. What was read before, and is the same still, is
-// only copied.
-func decode[T any](p *page) (map[string]T, error) {
-	last, _ := p.decoded.(map[string]decoded[T])
-	now := make(map[string]decoded[T], len(p.entries))
-	out := make(map[string]T, len(p.entries))
-	for key, raw := range p.entries {
-		entry, known := last[key]
-		if !known || !bytes.Equal(entry.raw, raw) {
-			entry = decoded[T]{raw: raw}
+// only copied; what is read now is kept if it is read again.
+func decode[T any](p *page, again bool) (map[string]T, error) {
+	known, _ := p.decoded.(map[string]decoded[T])
+	out, missing := make(map[string]T, len(p.index)), map[string]sum{}
+	for key, is := range p.index {
+		if entry, ok := known[key]; ok && entry.sum == is {
+			out[key] = entry.value
+		} else {
+			missing[key] = is
+		}
+	}
+	switch again = again && flat(reflect.TypeFor[T]()); {
+	case again && known == nil:
+		known = make(map[string]decoded[T], len(p.index))
+	case len(known) > 2*len(p.index):
+		maps.DeleteFunc(known, func(key string, _ decoded[T]) bool { _, stands := p.index[key]; return !stands })
+	}
+	for i := len(p.chunks) - 1; i >= 0 && len(missing) > 0; i-- {
+		have, err := p.read(i)
+		if err != nil {
+			return nil, err
+		}
+		for key, is := range missing {
+			raw, ok := have[key]
+			if !ok {
+				continue
+			}
+			entry := decoded[T]{sum: is}
 			if err := json.Unmarshal(raw, &entry.value); err != nil {
 				return nil, fmt.Errorf("read ledger entry %s of %s: %w", key, p.pageID, err)
 			}
+			delete(missing, key) // an older chunk has an older value
+			if out[key] = entry.value; again {
+				known[key] = entry
+			}
 		}
-		now[key], out[key] = entry, entry.value
 	}
-	if flat(reflect.TypeFor[T]()) {
-		p.decoded = now
+	if p.decoded = nil; again {
+		p.decoded = known
 	}
 	return out, nil
 }
 
 // decoded is one entry as it was read.
 type decoded[T any] struct {
-	raw   json.RawMessage
+	sum   sum
 	value T
 }
 

@@ -92,8 +92,8 @@ func (o *Journal) page(ctx context.Context, keys []string) error {
 
 func (o *Journal) take(ctx context.Context, h head) error {
 	p := &page{pageID: h.pageID}
-	contents := make([]content, len(h.Chunks))
-	for i, c := range h.Chunks {
+	entries := index{}
+	for _, c := range h.Chunks {
 		data, err := o.journal.chunk(ctx, h.pageID, c)
 		if errors.Is(err, errNoFile) {
 			return fmt.Errorf("%s: chunk %s of %d entries is gone: %w", h.pageID, c.name(), c.Entries, ErrMissing)
@@ -101,12 +101,14 @@ func (o *Journal) take(ctx context.Context, h head) error {
 		if err != nil {
 			return err
 		}
-		if contents[i], err = c.open(data); err != nil {
+		read, err := c.open(data)
+		if err != nil {
 			return fmt.Errorf("%s: %w", h.pageID, err)
 		}
+		entries.cover(read)
 		o.Objects = append(o.Objects, p.object(p.chunkName(c), c.Number, c.Entries, data))
 	}
-	object, err := p.headObject(h, len(apply(contents...)))
+	object, err := p.headObject(h, len(entries))
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,8 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
+	"slices"
 	"sync"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -20,19 +19,51 @@ type page struct {
 	pageID
 	ledger *Ledger
 
-	mu       sync.Mutex
-	stored   *v1.Ledger // the head's object as the hub holds it; nil if there is none
-	head     head
-	contents []content // of the head's chunks, in their order
-	entries  content   // what the chunks amount to
+	mu     sync.Mutex
+	stored *v1.Ledger // the head's object as the hub holds it; nil if there is none
+	head   head
+	chunks []held // the head's, in their order
+	index  index  // what the chunks amount to
 	// decoded is the entries as they were read last, a map to decoded[T]; nil if their
-	// type can't be shared.
+	// type can't be shared, or they are not read again.
 	decoded any
 	// journalled is true if the journal has this head and all its chunks.
 	journalled bool
 
 	newest  uint64 // the highest sequence ever seen
 	changes int    // since the last sweep
+}
+
+// A held chunk is kept as it is stored, which takes the least memory.
+type held struct {
+	data []byte
+	// content is what data says; nil if it has to be read from it.
+	content content
+}
+
+// small is how many entries a chunk may have that is also kept as it was read: it is
+// likely to be folded into the next one.
+const small = 256
+
+// read is what a chunk of the page says.
+func (p *page) read(i int) (content, error) {
+	if p.chunks[i].content == nil {
+		read, err := p.head.Chunks[i].open(p.chunks[i].data)
+		if err != nil {
+			return nil, err
+		}
+		p.chunks[i].content = read
+	}
+	return p.chunks[i].content, nil
+}
+
+// rest drops what is large and can be read again.
+func (p *page) rest() {
+	for i := range p.chunks {
+		if p.head.Chunks[i].Entries > small {
+			p.chunks[i].content = nil
+		}
+	}
 }
 
 // look brings the page to the state of the hub, and the journal to that of the
@@ -72,24 +103,27 @@ func same(a, b *v1.Ledger) bool {
 
 // take reads the chunks that a head lists, those that are not known already.
 func (p *page) take(ctx context.Context, stored *v1.Ledger, now head) error {
-	had := map[chunk]content{}
-	for i, c := range p.contents {
+	had := map[chunk]held{}
+	for i, c := range p.chunks {
 		had[p.head.Chunks[i]] = c
 	}
-	contents := make([]content, len(now.Chunks))
+	chunks, all := make([]held, len(now.Chunks)), index{}
 	for i, c := range now.Chunks {
-		if known, ok := had[c]; ok {
-			contents[i] = known
-			continue
+		known, ok := had[c]
+		var err error
+		switch {
+		case !ok:
+			known, err = p.readChunk(ctx, c)
+		case known.content == nil:
+			known.content, err = c.open(known.data)
 		}
-		read, err := p.readChunk(ctx, c)
 		if err != nil {
 			return err
 		}
-		contents[i] = read
+		chunks[i] = known
+		all.cover(known.content)
 	}
-	p.stored, p.head, p.contents = stored, now, contents
-	p.entries = apply(contents...)
+	p.stored, p.head, p.chunks, p.index = stored, now, chunks, all
 	p.newest = now.Sequence
 	p.journalled = false
 	return nil
@@ -97,11 +131,11 @@ func (p *page) take(ctx context.Context, stored *v1.Ledger, now head) error {
 
 // change writes what differing says, given what the page holds. With nothing to
 // write it still looks: acknowledging is a statement about the hub, not the cache.
-func (p *page) change(ctx context.Context, differing func(map[string]json.RawMessage) map[string]json.RawMessage) error {
+func (p *page) change(ctx context.Context, differing func(index) content) error {
 	if err := p.look(ctx); err != nil {
 		return err
 	}
-	change := differing(p.entries)
+	change := differing(p.index)
 	if len(change) == 0 {
 		return nil
 	}
@@ -112,27 +146,30 @@ func (p *page) change(ctx context.Context, differing func(map[string]json.RawMes
 			return err
 		}
 	}
-	after := maps.Clone(p.entries)
-	cover(after, change)
-	stay, written := fold(p.head.Chunks, p.contents, change, after)
+	after := p.index.covered(change)
+	stay, written, err := fold(p.head.Chunks, p.read, change, after)
+	if err != nil {
+		return err
+	}
 	fresh, err := seal(written, p.head.Next)
 	if err != nil {
 		return err
 	}
 	next := head{pageID: p.pageID, Sequence: p.head.Sequence + 1, Next: p.head.Next + int32(len(fresh))}
 	next.Chunks = append(next.Chunks, p.head.Chunks[:stay]...)
-	contents := append([]content(nil), p.contents[:stay]...)
+	chunks := slices.Clone(p.chunks[:stay])
 	for _, s := range fresh {
 		if err := p.writeChunk(ctx, s.chunk, s.data); err != nil {
 			return err
 		}
 		next.Chunks = append(next.Chunks, s.chunk)
-		contents = append(contents, s.content)
+		chunks = append(chunks, held{s.data, s.content})
 	}
-	if err := p.writeHead(ctx, next, len(after)); err != nil {
+	if err := p.writeHead(ctx, next, after); err != nil {
 		return err
 	}
-	p.contents, p.entries, p.newest = contents, after, next.Sequence
+	p.chunks, p.newest = chunks, next.Sequence
+	p.index.cover(change)
 	if err := p.journalChange(ctx, fresh); err != nil {
 		return err
 	}

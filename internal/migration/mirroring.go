@@ -45,7 +45,7 @@ func Mirroring(source, target mirror.Side, s Subject, writer v1.Side, clk clock.
 func (s Subject) copies(part string) mirror.Record {
 	return mirror.Record{
 		Load: func(ctx context.Context) (map[string]mirror.Entry, error) {
-			return ledger.Load[mirror.Entry](ctx, s.Ledger, s.Migration, v1.Created, part)
+			return ledger.LoadOnce[mirror.Entry](ctx, s.Ledger, s.Migration, v1.Created, part)
 		},
 		Save: func(ctx context.Context, changed map[string]mirror.Entry) error {
 			return ledger.Add(ctx, s.Ledger, s.Migration, v1.Created, part, changed)
