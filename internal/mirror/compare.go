@@ -132,7 +132,7 @@ func (m *Mirror) differences(ctx context.Context, f *following) ([]Difference, e
 		to, entry := there[name], m.entry(f, name)
 		switch {
 		case to.digest == from.digest, to.digest == entry.Got && from.digest == entry.Wrote && to.uid == entry.UID:
-		case !to.there() && entry == (Entry{}) && m.foreign(f.object(name), from):
+		case !to.there() && entry == (Entry{}) && m.foreign(f.object(name), from.look):
 		case !to.there():
 			found = append(found, Difference{Object: f.object(name), App: from.app, Text: "it is missing"})
 		default:
@@ -166,9 +166,15 @@ type form func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 func asItIs(obj *unstructured.Unstructured) (*unstructured.Unstructured, error) { return obj, nil }
 
+// A listed object is one of a side, and its app.
+type listed struct {
+	app string
+	look
+}
+
 // looks lists one side of a kind.
-func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (map[types.NamespacedName]look, error) {
-	out := map[types.NamespacedName]look{}
+func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (map[types.NamespacedName]listed, error) {
+	out := map[types.NamespacedName]listed{}
 	_, err := list(ctx, side.API, f.kind, "", func(obj client.Object, _ bool) error {
 		name := client.ObjectKeyFromObject(obj)
 		if !m.mirrored(f, name) {
@@ -181,7 +187,7 @@ func (m *Mirror) looks(ctx context.Context, f *following, side Side, as form) (m
 		if fields, err = as(fields); err != nil {
 			return err
 		}
-		out[name] = look{app: m.App(obj.GetNamespace(), obj.GetLabels()), uid: obj.GetUID(), digest: f.rule.spend(fields), born: obj.GetCreationTimestamp().Time}
+		out[name] = listed{m.App(obj.GetNamespace(), obj.GetLabels()), look{uid: obj.GetUID(), digest: f.rule.spend(fields), born: obj.GetCreationTimestamp().Unix()}}
 		return nil
 	})
 	return out, err

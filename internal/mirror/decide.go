@@ -1,14 +1,12 @@
 package mirror
 
 import (
-	"time"
-
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // A fate is what is to be done about one object.
-type fate int
+type fate uint8
 
 const (
 	nothing fate = iota // it is nobody's business
@@ -34,9 +32,8 @@ type look struct {
 	carried string    // the status field that the rule carries over
 	leaving bool      // it is being deleted
 	bare    bool      // it is one that clusters make by themselves, and nobody changed it
-	born    time.Time // in whole seconds; only known on the writer's side
-	app     string    // only known while sides are compared
 	unready bool      // its controller does not say Ready
+	born    int64     // in seconds since 1970; only known on the writer's side
 	// outline changes whenever anything but the status does; 0 if that can't be told
 	// without reading the object.
 	outline uint64

@@ -42,7 +42,7 @@ type following struct {
 
 // A hearing is how far one side of a kind was heard.
 type hearing struct {
-	round   int    // counts complete passes over the kind
+	round   int32  // counts complete passes over the kind
 	version string // the newest resourceVersion that the side has shown, also to the ledger
 	behind  int    // answers in a row that were older than that
 	synced  bool   // the first complete pass has ended
@@ -57,12 +57,10 @@ type twin struct {
 	wanted   bool // it has an origin that the mirror copies
 	// observed is true if the copy's controller has to see first what is there.
 	observed bool
-	// misfit says why the rule's patch can't be applied.
-	misfit string
-	// except says why the object is not mirrored, acts why it needs a rule first.
-	except, acts string
+	// ruled is what the rules say of the origin; it is not changed, but replaced.
+	ruled *ruled
 	// Rounds of the hearings in which it was last told of.
-	fromRound, toRound int
+	fromRound, toRound int32
 
 	fate fate
 	why  string
@@ -75,9 +73,22 @@ type twin struct {
 	remake bool
 	// kept is true if Undo must leave the copy.
 	kept bool
-	// obstacle is why the last write failed.
-	obstacle obstacle
+	// obstacle is why the last write failed; it is not changed, but replaced.
+	obstacle *obstacle
 }
+
+// What rules say of an object, if anything.
+type ruled struct {
+	// except says why the object is not mirrored, acts why it needs a rule first, misfit
+	// why the rule's patch can't be applied.
+	except, acts, misfit string
+}
+
+// Most objects have no more to say than this.
+var (
+	unruled    = &ruled{}
+	unhindered = &obstacle{}
+)
 
 func (m *Mirror) kind(group, kind string) *following {
 	key := objectOf(group, kind, "", "").groupKind()
@@ -100,7 +111,7 @@ func (m *Mirror) kind(group, kind string) *following {
 func (f *following) twin(name types.NamespacedName) *twin {
 	t := f.twins[name]
 	if t == nil {
-		t = &twin{name: name}
+		t = &twin{name: name, ruled: unruled, obstacle: unhindered}
 		f.twins[name] = t
 		f.open[name] = struct{}{}
 	}
@@ -161,11 +172,11 @@ func (p *pass) hear(ctx context.Context, f *following) error {
 // once.
 const batch = 500
 
-func (t *twin) sideFrom() (*look, *int) { return &t.from, &t.fromRound }
-func (t *twin) sideTo() (*look, *int)   { return &t.to, &t.toRound }
+func (t *twin) sideFrom() (*look, *int32) { return &t.from, &t.fromRound }
+func (t *twin) sideTo() (*look, *int32)   { return &t.to, &t.toRound }
 
 // fresh finds the twin that a feed tells of; nil if there is nothing new in it.
-func (m *Mirror) fresh(f *following, h *hearing, obj client.Object, gone bool, side func(*twin) (*look, *int)) *twin {
+func (m *Mirror) fresh(f *following, h *hearing, obj client.Object, gone bool, side func(*twin) (*look, *int32)) *twin {
 	name := client.ObjectKeyFromObject(obj)
 	if !m.mirrored(f, name) {
 		return nil
@@ -282,15 +293,15 @@ func (m *Mirror) keep(f *following, t *twin, obj *unstructured.Unstructured) {
 // look notes what is to be known of the origin. It spends obj; managed is the same
 // object with its field managers.
 func (m *Mirror) look(f *following, t *twin, obj *unstructured.Unstructured, managed client.Object) error {
-	t.except, t.acts, t.misfit = f.rule.excepted(obj), f.rule.acts(obj), ""
+	said := ruled{except: f.rule.excepted(obj), acts: f.rule.acts(obj)}
 	seen := look{uid: obj.GetUID(), version: obj.GetResourceVersion()}
-	if t.except != "" || t.acts != "" {
+	if t.ruled = said.shared(); t.aside() {
 		m.setFrom(f, t, seen)
 		return nil
 	}
 	t.observed = f.rule.observed(obj)
 	if patched, err := f.rule.patched(obj); err != nil {
-		t.misfit = err.Error()
+		t.ruled = &ruled{misfit: err.Error()}
 	} else {
 		obj = patched
 	}
@@ -298,8 +309,8 @@ func (m *Mirror) look(f *following, t *twin, obj *unstructured.Unstructured, man
 	if err != nil {
 		return err
 	}
-	seen.owners = owners
-	seen.leaving, seen.born = obj.GetDeletionTimestamp() != nil, obj.GetCreationTimestamp().Time
+	seen.owners = m.known(owners)
+	seen.leaving, seen.born = obj.GetDeletionTimestamp() != nil, obj.GetCreationTimestamp().Unix()
 	if f.rule.Carried != "" {
 		seen.carried, _, _ = unstructured.NestedString(obj.Object, "status", f.rule.Carried)
 	}
@@ -330,7 +341,7 @@ func count(is bool) int {
 }
 
 // heard ends a hearing: after a complete one, what was not told of is absent.
-func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*look, *int)) {
+func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*look, *int32)) {
 	if older(told.Version, h.version) {
 		h.behind++
 		return
@@ -358,14 +369,56 @@ func (m *Mirror) heard(f *following, h *hearing, told Heard, side func(*twin) (*
 	}
 }
 
+// aside is true of an object that is not mirrored.
+func (t *twin) aside() bool { return t.ruled.except != "" || t.ruled.acts != "" }
+
+// shared is r, or what stands for all that say nothing.
+func (r ruled) shared() *ruled {
+	if r == *unruled {
+		return unruled
+	}
+	return &r
+}
+
+// share keeps what the clusters and the ledger say alike once only: of a level object
+// that is most of what is known.
+func (t *twin) share() {
+	e := &t.entry
+	alike(&e.From, &t.from.uid)
+	alike(&e.UID, &t.to.uid)
+	alike(&e.Version, &t.from.version)
+	alike(&e.At, &t.to.version)
+	alike(&e.Wrote, &t.from.digest)
+	alike(&e.Wrote, &e.Got)
+	alike(&e.Got, &t.to.digest)
+	alike(&t.from.owners, &e.Owners)
+	alike(&e.Carried, &t.from.carried)
+}
+
+func alike[T ~string](kept, other *T) {
+	if *kept == *other {
+		*other = *kept
+	}
+}
+
+// known is the one copy of a text that many objects have in common.
+func (m *Mirror) known(text string) string {
+	if one, is := m.texts[text]; is {
+		return one
+	}
+	m.texts[text] = text
+	return text
+}
+
 // patience is how many old answers in a row may be stale reads; after that the
 // cluster was restored from a backup.
 const patience = 3
 
 // judge decides about one twin.
 func (m *Mirror) judge(f *following, t *twin) {
+	t.share()
 	switch {
-	case t.except != "" || t.acts != "":
+	case t.aside():
 		t.fate, t.why = nothing, ""
 	case !f.to.synced || !f.from.synced && !t.from.there():
 		t.fate, t.why = wait, "not everything was seen yet"
@@ -373,18 +426,18 @@ func (m *Mirror) judge(f *following, t *twin) {
 		t.fate, t.why = decide(m.facts(f, t))
 	}
 	switch {
-	case t.misfit != "" && t.from.there():
-		t.fate, t.why = hold, t.misfit
+	case t.ruled.misfit != "" && t.from.there():
+		t.fate, t.why = hold, t.ruled.misfit
 	case t.fate == level && t.observed && t.to.unready:
 		t.fate, t.why = wait, "its controller on the side that follows does not say Ready yet"
 	}
-	wanted := t.from.there() && t.except == "" && t.acts == ""
+	wanted := t.from.there() && !t.aside()
 	f.wanted += count(wanted) - count(t.wanted)
 	t.wanted = wanted
 	switch t.fate {
 	case level, nothing:
 		delete(f.open, t.name)
-		t.body, t.since, t.obstacle, t.remake = nil, time.Time{}, obstacle{}, false
+		t.body, t.since, t.obstacle, t.remake = nil, time.Time{}, unhindered, false
 		if t.fate == nothing && !t.from.there() && !t.to.there() && t.entry == (Entry{}) {
 			delete(f.twins, t.name)
 		}
@@ -419,7 +472,7 @@ func (m *Mirror) origin(f *following, name types.NamespacedName, from, to types.
 // foreign is true of an object on the writer's side that was there before teams wrote
 // to it, and is not a copy of the mirror when it went the other way.
 func (m *Mirror) foreign(name Object, from look) bool {
-	return from.born.Before(m.Since.Truncate(time.Second)) && m.origins[name.String()].UID != from.uid
+	return from.born < m.Since.Unix() && m.origins[name.String()].UID != from.uid
 }
 
 // older compares resourceVersions of one cluster; what can't be compared is not older.

@@ -101,6 +101,8 @@ type Mirror struct {
 	strangers   map[string]string
 	strangersIn int
 	lags        lags
+	// texts are those that many objects have in common.
+	texts map[string]string
 }
 
 // New returns a mirror that has not seen anything yet.
@@ -115,7 +117,7 @@ func New(c Config) *Mirror {
 	}
 	return &Mirror{
 		Config: c, pace: newPace(c.Workers, c.Clock),
-		kinds: map[string]*following{}, unsaved: map[string]Entry{}, waited: map[WaitedFor]time.Duration{},
+		kinds: map[string]*following{}, unsaved: map[string]Entry{}, waited: map[WaitedFor]time.Duration{}, texts: map[string]string{},
 	}
 }
 
@@ -342,8 +344,8 @@ func (f *following) report(m *Mirror, r *Report) {
 	}
 	if f.rule.Acts != "" || len(f.rule.ActsIf) > 0 {
 		for name, t := range f.twins {
-			if t.from.there() && t.except == "" && t.acts != "" {
-				r.Held = append(r.Held, Held{f.object(name), v1.DecisionNeeded, t.acts})
+			if t.from.there() && t.ruled.except == "" && t.ruled.acts != "" {
+				r.Held = append(r.Held, Held{f.object(name), v1.DecisionNeeded, t.ruled.acts})
 			}
 		}
 	}

@@ -42,11 +42,11 @@ func (o *obstacle) passable(t *twin, pass int, now time.Time) bool {
 }
 
 func (m *Mirror) obstruct(t *twin, reason v1.Reason, text string) {
-	t.obstacle = obstacle{text: text, reason: reason, pass: m.passes}
+	t.obstacle = &obstacle{text: text, reason: reason, pass: m.passes}
 }
 
 func (m *Mirror) refused(t *twin, text string) {
-	t.obstacle = obstacle{
+	t.obstacle = &obstacle{
 		text: text, reason: v1.ObjectHeld, pass: m.passes,
 		digest: t.from.digest, until: m.Clock.Now().Add(refusalHolds),
 	}

@@ -182,7 +182,7 @@ func (m *Mirror) note(f *following, t *twin) {
 
 // act makes one write. It returns an error only if nothing more must be written.
 func (m *Mirror) act(ctx context.Context, f *following, t *twin) error {
-	t.obstacle = obstacle{}
+	t.obstacle = unhindered
 	var err error
 	switch t.fate {
 	case create:
