@@ -8,13 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"crossfade.dev/internal/dns"
 	"crossfade.dev/internal/dns/dnstest"
 	"crossfade.dev/internal/dns/rfc2136"
-	"crossfade.dev/internal/zone"
 )
 
 // A peer is a DNS server of somebody else's, which proves that the adapter and the
@@ -91,13 +91,28 @@ func TestContractOfPeers(t *testing.T) {
 	}
 }
 
+// zoneFile writes sets as servers read them, the SOA first.
+func zoneFile(sets []dns.RecordSet) string {
+	var first, rest strings.Builder
+	for _, set := range sets {
+		text := &rest
+		if set.Type == "SOA" {
+			text = &first
+		}
+		for _, data := range set.Data {
+			fmt.Fprintf(text, "%s. %d IN %s %s\n", set.Name, set.TTL, set.Type, data)
+		}
+	}
+	return first.String() + rest.String()
+}
+
 // start runs the server with one zone until the test ends.
 func (p peer) start(t *testing.T, zoneName string, sets []dns.RecordSet) dns.Provider {
 	directory := t.TempDir()
 	port := freePort(t)
 	content := slices.Concat(dnstest.Apex(t, zoneName), sets)
 	files := map[string]string{
-		"zone":   zone.Render(zoneName, content),
+		"zone":   zoneFile(content),
 		"config": fmt.Sprintf(p.config, directory, port, peerSecret, zoneName),
 	}
 	for name, text := range files {
