@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,17 +88,6 @@ var operators = map[string]operator{
 	"ArnNotEquals":              {comparison: likeARN, negated: true},
 	"ArnNotLike":                {comparison: likeARN, negated: true},
 	"Null":                      {comparison: null},
-}
-
-// Operators returns the names of the condition operators, sorted, without
-// qualifiers.
-func Operators() []string {
-	var names []string
-	for name := range operators {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // A value is one value of a condition, compiled for its operator.

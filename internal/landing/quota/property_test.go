@@ -105,7 +105,7 @@ func TestWhatIsWorseNeverTurnsAnAlarmOff(t *testing.T) {
 func TestUnknownNeverPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := watch(t)
-		a, blocking := answer(w), quota.Gate([]*quota.Watch{w}, now)
+		a, blocking := answer(w), finding.Blocking(quota.Check([]*quota.Watch{w}, now).Findings)
 		if known := !a.Alarm && len(a.Unknown) == 0; known != (len(blocking) == 0) {
 			t.Fatalf("%+v: the gate says %v", a, blocking)
 		}

@@ -83,7 +83,8 @@ type Report struct {
 }
 
 // Check answers for every quota at a time. Findings are complete: waived ones, notes
-// and warnings are among them.
+// and warnings are among them. finding.Blocking tells which must not pass: quotas that
+// would run out, triggers that are too slow, and what nobody knows of either.
 func Check(watches []*Watch, at time.Time) Report {
 	r := Report{At: at}
 	for _, w := range watches {
@@ -94,16 +95,6 @@ func Check(watches []*Watch, at time.Time) Report {
 	}
 	finding.Sort(r.Findings)
 	return r
-}
-
-// Gate returns the findings that must not pass: quotas that would run out, triggers
-// that are too slow, and what nobody knows of either.
-//
-// Preflight calls it with the watches of the landing zone and its own clock, holds
-// if all that is returned is Unknown, fails if one is a failure, and shows each as
-// the gate's observed, reason and fix. No finding means that the gate is passed.
-func Gate(watches []*Watch, at time.Time) []finding.Finding {
-	return finding.Blocking(Check(watches, at).Findings)
 }
 
 // object is how findings name a watch.

@@ -102,14 +102,14 @@ func TestAWaiverStopsCountingOnItsDay(t *testing.T) {
 	if len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
-	if found := quota.Gate(watches, now); len(found) != 0 {
+	if found := finding.Blocking(quota.Check(watches, now).Findings); len(found) != 0 {
 		t.Errorf("a waived finding blocks: %v", found)
 	}
 	r := quota.Check(watches, now)
 	if len(r.Findings) != 1 || r.Findings[0].Waiver == nil || !strings.HasSuffix(r.Findings[0].String(), "[waived by Ada until 2026-06-01: asked for]") {
 		t.Errorf("a waived finding is not shown with its waiver: %v", r.Findings)
 	}
-	if found := quota.Gate(watches, time.Date(2026, time.June, 1, 0, 0, 0, 0, time.UTC)); len(found) != 1 || found[0].Severity != finding.Fail {
+	if found := finding.Blocking(quota.Check(watches, time.Date(2026, time.June, 1, 0, 0, 0, 0, time.UTC)).Findings); len(found) != 1 || found[0].Severity != finding.Fail {
 		t.Errorf("an expired waiver lets %v pass", found)
 	}
 }

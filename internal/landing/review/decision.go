@@ -36,7 +36,10 @@ const (
 
 // CheckDecisions returns everything to know about decisions at a time, waived
 // findings and warnings among them. Decisions that are rejected, deprecated or
-// superseded are acted on by nobody and have no findings.
+// superseded are acted on by nobody and have no findings. finding.Blocking tells which
+// must not pass: one-way doors without the agreement of everybody named, two-way doors
+// without a passing test of the way back, decisions that are open or have expired, and
+// what could not be read.
 func (r Records) CheckDecisions(at time.Time) []finding.Finding {
 	var all []finding.Finding
 	for _, place := range r.Unread {
@@ -49,17 +52,6 @@ func (r Records) CheckDecisions(at time.Time) []finding.Finding {
 	}
 	finding.Sort(all)
 	return all
-}
-
-// DecisionGate returns the findings about decisions that must not pass: one-way
-// doors without the agreement of everybody named, two-way doors without a passing
-// test of the way back, decisions that are open or have expired, and what could not
-// be read.
-//
-// Preflight calls it with the records of the landing zone and its own clock, and
-// treats what it returns as it does that of RiskGate.
-func (r Records) DecisionGate(at time.Time) []finding.Finding {
-	return finding.Blocking(r.CheckDecisions(at))
 }
 
 // A decisionCheck gathers the findings about one decision.

@@ -27,7 +27,9 @@ const (
 )
 
 // CheckReviews returns everything to know about the risks of reviews at a time,
-// waived findings and warnings among them.
+// waived findings and warnings among them. finding.Blocking tells which must not pass:
+// high risks and questions without an answer that no waiver covers at that time, and
+// what could not be read.
 func (r Records) CheckReviews(at time.Time) []finding.Finding {
 	var all []finding.Finding
 	for _, place := range r.Unread {
@@ -40,19 +42,6 @@ func (r Records) CheckReviews(at time.Time) []finding.Finding {
 	}
 	finding.Sort(all)
 	return all
-}
-
-// RiskGate returns the findings about reviews that must not pass: high risks, and
-// questions without an answer, that no waiver covers at a time, and what could not
-// be read.
-//
-// Preflight calls it with the records of the landing zone and its own clock, holds
-// if all that is returned is Unknown, fails if one is a failure, and shows each as
-// the gate's observed, reason and fix. No finding means that the gate is passed.
-// Waivers are asked for anew each time, so one that expires during a migration
-// closes the gate again.
-func (r Records) RiskGate(at time.Time) []finding.Finding {
-	return finding.Blocking(r.CheckReviews(at))
 }
 
 // unread is the finding about a file that could hold anything.

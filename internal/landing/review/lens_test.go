@@ -117,7 +117,7 @@ func TestABadQuestionHidesNoOther(t *testing.T) {
 	if risks["region_loss"] != review.High || risks["peak"] != review.Unknown {
 		t.Errorf("risks %v", risks)
 	}
-	if got := lines(records.RiskGate(now)); !strings.Contains(got, "LZ-REVIEW-001 fail Review/player (region_loss)") || !strings.Contains(got, "LZ-REVIEW-003 unknown Review/player (peak)") {
+	if got := lines(finding.Blocking(records.CheckReviews(now))); !strings.Contains(got, "LZ-REVIEW-001 fail Review/player (region_loss)") || !strings.Contains(got, "LZ-REVIEW-003 unknown Review/player (peak)") {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -289,7 +289,7 @@ func FuzzParseMADR(f *testing.F) {
 		if (len(records.Decisions) == 1) != review.IsMADR(file) {
 			t.Fatalf("%d decisions", len(records.Decisions))
 		}
-		if len(found.Errors()) > 0 && len(records.DecisionGate(now)) == 0 {
+		if len(found.Errors()) > 0 && len(finding.Blocking(records.CheckDecisions(now))) == 0 {
 			t.Fatalf("wrong, and nothing blocks: %v", found)
 		}
 		lines := strings.Count(string(data), "\n") + 2
@@ -309,8 +309,7 @@ func FuzzLoad(f *testing.F) {
 		files := withLens(string(data))
 		documents, unread := source.Read(files)
 		records, found := review.Load(documents, files, unread)
-		var blocking []finding.Finding
-		blocking = append(append(blocking, records.RiskGate(now)...), records.DecisionGate(now)...)
+		blocking := finding.Blocking(append(records.CheckReviews(now), records.CheckDecisions(now)...))
 		if len(append(unread, found...).Errors()) > 0 && len(blocking) == 0 {
 			t.Fatalf("wrong, and nothing blocks: %v %v", unread, found)
 		}

@@ -101,7 +101,7 @@ func TestRisks(t *testing.T) {
 	}
 }
 
-func TestRiskGate(t *testing.T) {
+func TestRisksThatBlock(t *testing.T) {
 	waived := func(expires string) string {
 		return reviewHead + `  answers:
   - {question: region_loss, choices: [region_no]}
@@ -125,7 +125,7 @@ func TestRiskGate(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			records, _ := load(t, withLens(test.text)...)
-			if got := lines(records.RiskGate(now)); got != test.want {
+			if got := lines(finding.Blocking(records.CheckReviews(now))); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 		})
@@ -169,7 +169,7 @@ spec:
   date: 2026-03-01
 `
 
-func TestDecisionGate(t *testing.T) {
+func TestDecisionsThatBlock(t *testing.T) {
 	tests := []struct {
 		name, text string
 		want       []string // ids
@@ -195,7 +195,7 @@ func TestDecisionGate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			records, _ := load(t, source.File{Name: "d.yaml", Data: []byte(decisionHead + test.text)}, source.File{Name: "tests/back.md"})
 			var got []string
-			for _, f := range records.DecisionGate(now) {
+			for _, f := range finding.Blocking(records.CheckDecisions(now)) {
 				got = append(got, f.ID)
 			}
 			if !slices.Equal(got, test.want) {
@@ -204,7 +204,7 @@ func TestDecisionGate(t *testing.T) {
 		})
 	}
 	undated := strings.Replace(decisionHead, "  date: 2026-03-01\n", "", 1) + "  door: one-way\n  approvers: [{name: Ada, approved: 2026-03-01}]\n"
-	if records, _ := load(t, source.File{Name: "d.yaml", Data: []byte(undated)}); len(records.DecisionGate(now)) != 1 {
+	if records, _ := load(t, source.File{Name: "d.yaml", Data: []byte(undated)}); len(finding.Blocking(records.CheckDecisions(now))) != 1 {
 		t.Errorf("nobody knows when it was changed: %v", records.CheckDecisions(now))
 	}
 	for _, status := range []string{"rejected", "deprecated", "superseded"} {
@@ -255,7 +255,7 @@ func TestMADR(t *testing.T) {
 	if len(found) != 1 || !strings.HasPrefix(found[0].String(), `decisions/0007-keep.md:11:1: $.parent: warning: "parent": expected one of`) {
 		t.Errorf("found %v, want one warning of a field of another tool", found)
 	}
-	if blocking := records.DecisionGate(now); len(blocking) > 0 {
+	if blocking := finding.Blocking(records.CheckDecisions(now)); len(blocking) > 0 {
 		t.Errorf("a tested two-way door is held: %v", blocking)
 	}
 }
