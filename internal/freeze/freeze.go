@@ -24,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -74,19 +73,6 @@ func (n Notice) Sentence() string {
 		text += ". " + n.Advice
 	}
 	return strings.Join(strings.Fields(text), " ")
-}
-
-// Supported returns nil if an API server of the version (for example v1.30.2-eks-1)
-// serves the policies that a freeze is made of: 1.30 and later.
-func Supported(server string) error {
-	parsed, err := version.ParseGeneric(server)
-	if err != nil {
-		return fmt.Errorf("read the version %q of the API server: %w", server, err)
-	}
-	if !parsed.AtLeast(version.MajorMinor(1, 30)) {
-		return fmt.Errorf("the API server is %s: freezing needs ValidatingAdmissionPolicy, stable from 1.30", server)
-	}
-	return nil
 }
 
 // Close writes the freeze of a notice, or changes the one that stands to it. It may

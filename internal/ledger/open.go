@@ -34,9 +34,6 @@ type Journal struct {
 	roots   []string
 }
 
-// Migrations lists what the journal is about, each as NAMESPACE/NAME.
-func (o *Journal) Migrations() []string { return slices.Clone(o.roots) }
-
 // Open reads the journal in a bucket, or of it what is about some migrations, each as
 // NAMESPACE/NAME. The error wraps ErrMissing if a page that is in the journal cannot
 // be read whole. Opening changes nothing.
