@@ -15,8 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -180,7 +178,7 @@ func TestTheWayBackNeedsNoHub(t *testing.T) {
 	if err := freeze.Close(t.Context(), target, notice); err != nil {
 		t.Fatal(err)
 	}
-	kubeconfig := kubeconfigOf(t, configs)
+	kubeconfig := controltest.Kubeconfig(t, configs)
 	plansAndLifts(t, kubeconfig, target)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -276,22 +274,4 @@ func uidOf(t *testing.T, api cluster.API) string {
 		t.Fatal(err)
 	}
 	return string(system.UID)
-}
-
-// kubeconfigOf is a file with a context for each configuration.
-func kubeconfigOf(t *testing.T, configs map[string]*rest.Config) string {
-	t.Helper()
-	out := clientcmdapi.NewConfig()
-	for name, c := range configs {
-		out.Clusters[name] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData, CertificateAuthority: c.CAFile}
-		out.AuthInfos[name] = &clientcmdapi.AuthInfo{
-			ClientCertificateData: c.CertData, ClientKeyData: c.KeyData, ClientCertificate: c.CertFile, ClientKey: c.KeyFile, Token: c.BearerToken,
-		}
-		out.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	}
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*out, file); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }

@@ -90,7 +90,7 @@ func TestTheWayBackNeedsNoTargetThatIsLost(t *testing.T) {
 	url := shifted(t, configs)
 	silent := rest.CopyConfig(configs["west"])
 	silent.Host = "https://127.0.0.1:1"
-	found, lost := kubeconfigOf(t, configs), kubeconfigOf(t, map[string]*rest.Config{"east": configs["east"], "west": silent})
+	found, lost := controltest.Kubeconfig(t, configs), controltest.Kubeconfig(t, map[string]*rest.Config{"east": configs["east"], "west": silent})
 	key := client.ObjectKey{Namespace: "shop", Name: "cart"}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -9,8 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -19,24 +17,6 @@ import (
 	"crossfade.dev/internal/controltest"
 	"crossfade.dev/internal/plan/finding"
 )
-
-// adminContexts holds contexts for administrators of clusters.
-func adminContexts(t *testing.T, clusters map[string]*rest.Config) string {
-	t.Helper()
-	config := clientcmdapi.NewConfig()
-	for name, c := range clusters {
-		config.Clusters[name] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthority: c.CAFile, CertificateAuthorityData: c.CAData}
-		config.AuthInfos[name] = &clientcmdapi.AuthInfo{
-			ClientCertificate: c.CertFile, ClientCertificateData: c.CertData, ClientKey: c.KeyFile, ClientKeyData: c.KeyData, Token: c.BearerToken,
-		}
-		config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	}
-	file := filepath.Join(t.TempDir(), "config")
-	if err := clientcmd.WriteToFile(*config, file); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
 
 // On real API servers: the example estate has nothing that blocks, and a plan between
 // two contexts sees everything and writes nothing.
@@ -49,7 +29,7 @@ func TestAPlanOfTheExampleEstateFindsNothingThatBlocks(t *testing.T) {
 		}
 	}
 	o := cli.PlanOptions{
-		Hub:           cli.Hub{Kubeconfig: adminContexts(t, map[string]*rest.Config{"east": source, "west": target}), Namespace: "crossfade-system"},
+		Hub:           cli.Hub{Kubeconfig: controltest.Kubeconfig(t, map[string]*rest.Config{"east": source, "west": target}), Namespace: "crossfade-system"},
 		SourceContext: "east", TargetContext: "west",
 		Migration: &v1.Migration{Spec: v1.MigrationSpec{Source: "east", Target: "west"}},
 	}

@@ -11,8 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -26,7 +24,7 @@ import (
 func TestRealHub(t *testing.T) {
 	restConfig := controltest.Start(t)
 	api := controltest.New(t, restConfig)
-	kubeconfig := writeKubeconfig(t, restConfig)
+	kubeconfig := controltest.Kubeconfig(t, map[string]*rest.Config{"hub": restConfig})
 	line := func(args ...string) (code int, stdout, stderr string) {
 		var out, err bytes.Buffer
 		env := Env{
@@ -152,7 +150,7 @@ func TestWhatTheWayBackNeedsCannotBeChanged(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
-	kubeconfig := writeKubeconfig(t, &rest.Config{Host: "https://127.0.0.1:1"})
+	kubeconfig := controltest.Kubeconfig(t, map[string]*rest.Config{"hub": {Host: "https://127.0.0.1:1"}})
 	var stderr bytes.Buffer
 	env := Env{
 		Args: []string{"crossfade", "--kubeconfig", kubeconfig, "status"}, Stdout: &stderr, Stderr: &stderr,
@@ -207,24 +205,6 @@ func furnish(t *testing.T, api controltest.API) {
 			}
 		}
 	}
-}
-
-func writeKubeconfig(t *testing.T, c *rest.Config) string {
-	t.Helper()
-	k := clientcmdapi.NewConfig()
-	k.Clusters["hub"] = &clientcmdapi.Cluster{
-		Server: c.Host, CertificateAuthority: c.CAFile, CertificateAuthorityData: c.CAData, TLSServerName: c.ServerName,
-	}
-	k.AuthInfos["admin"] = &clientcmdapi.AuthInfo{
-		ClientCertificate: c.CertFile, ClientCertificateData: c.CertData, ClientKey: c.KeyFile, ClientKeyData: c.KeyData, Token: c.BearerToken,
-	}
-	k.Contexts["hub"] = &clientcmdapi.Context{Cluster: "hub", AuthInfo: "admin"}
-	k.CurrentContext = "hub"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*k, file); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // manifestFile writes a manifest of a Migration with something more in its spec.

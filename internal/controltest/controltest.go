@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster"
@@ -44,6 +45,30 @@ func Start(t testing.TB) *rest.Config {
 	}
 	config.QPS, config.Burst = 500, 1000
 	return config
+}
+
+// Kubeconfig returns a file with a context for each configuration, by its name; a single
+// one is the current context.
+func Kubeconfig(t testing.TB, configs map[string]*rest.Config) string {
+	t.Helper()
+	out := clientcmdapi.NewConfig()
+	for name, c := range configs {
+		out.Clusters[name] = &clientcmdapi.Cluster{
+			Server: c.Host, CertificateAuthority: c.CAFile, CertificateAuthorityData: c.CAData, TLSServerName: c.ServerName,
+		}
+		out.AuthInfos[name] = &clientcmdapi.AuthInfo{
+			ClientCertificate: c.CertFile, ClientCertificateData: c.CertData, ClientKey: c.KeyFile, ClientKeyData: c.KeyData, Token: c.BearerToken,
+		}
+		out.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+		if len(configs) == 1 {
+			out.CurrentContext = name
+		}
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*out, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // reserve finds a cluster number whose address nobody on this machine listens on,

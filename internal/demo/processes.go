@@ -29,7 +29,7 @@ type children struct {
 	// abort ends the demo, because a process is gone that nobody starts again.
 	abort context.CancelCauseFunc
 	mu    sync.Mutex
-	all     []*process
+	all   []*process
 	// crashes tell of each process that ended by itself.
 	crashes []crash
 }

@@ -12,9 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"crossfade.dev/internal/controltest"
 )
 
 // canary is what a Secret holds that must be seen nowhere but in Secrets.
@@ -33,7 +36,7 @@ func secretsStaySecret(t *testing.T, s *servers) {
 	secret := func(name string, data map[string]string) *corev1.Secret {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, StringData: data}
 	}
-	kubectl(t, kubeconfig(t, s.fromConfig), "{apiVersion: v1, kind: Secret, metadata: {name: applied, namespace: shop}, stringData: {a: "+canary+"}}", "apply", "-f", "-")
+	kubectl(t, controltest.Kubeconfig(t, map[string]*rest.Config{"test": s.fromConfig}), "{apiVersion: v1, kind: Secret, metadata: {name: applied, namespace: shop}, stringData: {a: "+canary+"}}", "apply", "-f", "-")
 	// The target refuses those that a policy of its own does not like, and says their value.
 	policy := `{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: loud}, spec: {
 		matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [secrets]}]},

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"crossfade.dev/internal/controltest"
 	"crossfade.dev/internal/object"
 )
 
@@ -24,7 +26,7 @@ func TestHelmUpgradesAfterTheMove(t *testing.T) {
 	}
 	s := startServers(t)
 	s.create("kubectl", `{apiVersion: v1, kind: Namespace, metadata: {name: shop}}`)
-	source, target := kubeconfig(t, s.fromConfig), kubeconfig(t, s.toConfig)
+	source, target := controltest.Kubeconfig(t, map[string]*rest.Config{"test": s.fromConfig}), controltest.Kubeconfig(t, map[string]*rest.Config{"test": s.toConfig})
 	chart := t.TempDir()
 	for file, text := range map[string]string{
 		"Chart.yaml":         "apiVersion: v2\nname: shop\nversion: 1.0.0\n",

@@ -3,7 +3,6 @@ package mirror
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -114,23 +111,6 @@ func kubectl(t *testing.T, kubeconfig, input string, args ...string) string {
 	return string(out)
 }
 
-// kubeconfig writes config to a file.
-func kubeconfig(t *testing.T, config *rest.Config) string {
-	t.Helper()
-	c := clientcmdapi.NewConfig()
-	c.Clusters["test"] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData, CertificateAuthority: config.CAFile, TLSServerName: config.ServerName}
-	c.AuthInfos["test"] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: config.CertData, ClientCertificate: config.CertFile, ClientKeyData: config.KeyData, ClientKey: config.KeyFile, Token: config.BearerToken,
-	}
-	c.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
-	c.CurrentContext = "test"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*c, file); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 func documents(t *testing.T, name string) (text string, objects []*unstructured.Unstructured) {
 	t.Helper()
 	text = strings.ReplaceAll(teamsManifests, "NAME", name)
@@ -145,7 +125,7 @@ func documents(t *testing.T, name string) (text string, objects []*unstructured.
 // some of them write what they have written (a Secret's stringData, a StatefulSet's
 // claims) whatever is there.
 func toolsFindNothingToDo(t *testing.T, s *servers) {
-	source, target := kubeconfig(t, s.fromConfig), kubeconfig(t, s.toConfig)
+	source, target := controltest.Kubeconfig(t, map[string]*rest.Config{"test": s.fromConfig}), controltest.Kubeconfig(t, map[string]*rest.Config{"test": s.toConfig})
 	clientSide, byClient := documents(t, "client-side")
 	serverSide, byServer := documents(t, "server-side")
 	_, byTwo := documents(t, "by-two")

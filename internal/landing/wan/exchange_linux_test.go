@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"crossfade.dev/internal/landing/wan"
 	"golang.org/x/sys/unix"
+
+	"crossfade.dev/internal/landing/wan"
 )
 
 // A sighting is a packet that arrived, and its answer.
