@@ -24,7 +24,7 @@ Without a STAGE it is the one that waits now; any other may be approved ahead.`,
 		Args:    nameAndStage,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
-				return stageWords(), cobra.ShellCompDirectiveNoFileComp
+				return words(v1.Stages), cobra.ShellCompDirectiveNoFileComp
 			}
 			return s.completeNames(cmd, args, text)
 		},

@@ -68,9 +68,11 @@ func (s *session) showDifferences(all []view.Difference, f format) error {
 	var err error
 	switch {
 	case f == asName:
+		var objects []string
 		for _, d := range all {
-			err = s.out(d.Object + "\n")
+			objects = append(objects, d.Object)
 		}
+		err = s.showLines(objects, asText)
 	case f != asText:
 		err = s.printData(append([]view.Difference{}, all...), f)
 	default:

@@ -12,11 +12,19 @@ import (
 	"crossfade.dev/internal/plan/finding"
 )
 
-// An explained reason or gate, as programs read it.
+// A topic is what an explanation is about.
+type topic string
+
+const (
+	aReason  topic = "Reason"
+	aGate    topic = "Gate"
+	aFinding topic = "Finding"
+)
+
+// An explained reason, gate or finding, as programs read it.
 type explained struct {
 	Name string `json:"name"`
-	// Kind is Reason, Gate or Finding.
-	Kind string `json:"kind"`
+	Kind topic  `json:"kind"`
 	// Title and Severity are a finding's; its cause is why it hurts in a move.
 	Title    string           `json:"title,omitempty"`
 	Severity finding.Severity `json:"severity,omitempty"`
@@ -87,9 +95,9 @@ func (s *session) explainAll(f format) error {
 		}
 		said := e.Cause
 		switch e.Kind {
-		case "Gate":
+		case aGate:
 			said = "Gate: passes when " + e.Passes
-		case "Finding":
+		case aFinding:
 			said = fmt.Sprintf("Finding, %s: %s", e.Severity, e.Title)
 		}
 		text += s.look().Fit(fmt.Sprintf("%-20s %s", e.Name, said)) + "\n"
@@ -116,27 +124,27 @@ func explainable() []string {
 func explanationOf(name string) (explained, bool) {
 	h := theHandbook()
 	if g, ok := h.gate(name); ok {
-		return explained{Name: g.Name, Kind: "Gate", Passes: g.Passes, Stages: g.Stages, Reasons: words(g.Reasons), Waiver: g.waiver()}, true
+		return explained{Name: g.Name, Kind: aGate, Passes: g.Passes, Stages: g.Stages, Reasons: words(g.Reasons), Waiver: waiver(g.Name)}, true
 	}
 	if r, ok := h.reason(name); ok {
 		e := v1.Explanations[r.Name]
 		return explained{
-			Name: string(r.Name), Kind: "Reason", Cause: e.Cause, Fix: e.Fix, Look: r.Look, Back: r.Back, Gates: h.gatesWith(r.Name),
+			Name: string(r.Name), Kind: aReason, Cause: e.Cause, Fix: e.Fix, Look: r.Look, Back: r.Back, Gates: h.gatesWith(r.Name),
 		}, true
 	}
 	if e, ok := finding.EntryOf(name); ok {
 		return explained{
-			Name: e.ID, Kind: "Finding", Title: e.Title, Severity: e.Severity, Cause: e.Why, Fix: e.Fix, Waiver: waiverOf(e),
+			Name: e.ID, Kind: aFinding, Title: e.Title, Severity: e.Severity, Cause: e.Why, Fix: e.Fix, Waiver: waiverOf(e),
 		}, true
 	}
 	return explained{}, false
 }
 
 func (e explained) text() string {
-	if e.Kind == "Finding" {
+	if e.Kind == aFinding {
 		return e.finding()
 	}
-	if e.Kind == "Gate" {
+	if e.Kind == aGate {
 		return fmt.Sprintf("%s, a gate of %s\n\npasses  when %s\nelse    it stands at %s\nwaive   %s\n",
 			e.Name, strings.Join(words(e.Stages), " and "), e.Passes, strings.Join(e.Reasons, ", "), e.Waiver)
 	}

@@ -12,7 +12,7 @@ func waiverOf(e finding.Entry) string {
 	if e.Severity != finding.Blocks {
 		return ""
 	}
-	return fmt.Sprintf("spec.waivers: [{gate: %s, reason: WHY, owner: WHO, expires: WHEN}]", e.ID)
+	return waiver(e.ID)
 }
 
 // finding is a finding as people read it in a terminal.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -43,10 +44,12 @@ writes back and prints its report.`,
 		if o.Targets == "" {
 			return errors.New(`--targets "": want the file that lists the names to ask`)
 		}
-		for flag, d := range map[string]time.Duration{"timeout": o.Timeout, "slow-timeout": o.SlowTimeout, "max-slip": o.MaxSlip} {
-			if err := atLeast(flag, d, time.Millisecond); err != nil {
-				return err
-			}
+		if err := cmp.Or(
+			atLeast("timeout", o.Timeout, time.Millisecond),
+			atLeast("slow-timeout", o.SlowTimeout, time.Millisecond),
+			atLeast("max-slip", o.MaxSlip, time.Millisecond),
+		); err != nil {
+			return err
 		}
 		return s.commands.Load(cmd.Context(), s.streams(), o)
 	}

@@ -65,10 +65,10 @@ func (s *session) list(ctx context.Context, c client.Reader) ([]v1.Migration, er
 // others names the migrations that there are, for somebody who asked for another.
 func (s *session) others(ctx context.Context, c client.Reader) string {
 	all, err := s.list(ctx, c)
-	if err != nil || len(all) == 0 {
+	if err != nil {
 		return ""
 	}
-	return "; there are: " + strings.Join(names(all), ", ")
+	return thereAre(names(all))
 }
 
 func names(all []v1.Migration) []string {
@@ -174,12 +174,4 @@ func (s *session) completeNames(cmd *cobra.Command, args []string, _ string) ([]
 		return nil, cobra.ShellCompDirectiveError
 	}
 	return names(all), cobra.ShellCompDirectiveNoFileComp
-}
-
-func stageWords() []string {
-	var out []string
-	for _, stage := range v1.Stages {
-		out = append(out, string(stage))
-	}
-	return out
 }

@@ -140,7 +140,7 @@ func (s *session) showPlan(p view.Plan, f planFlags) error {
 			return err
 		}
 		if err := os.WriteFile(f.html, page, 0o644); err != nil {
-			return fmt.Errorf("--html: %w", err)
+			return fmt.Errorf("--html %q: %w", f.html, plainPathError(err))
 		}
 		s.say("plan written to %s", f.html)
 	}

@@ -169,11 +169,8 @@ func (j *journalFlags) stage(named v1.Stage, given bool) (v1.Stage, error) {
 
 // backByJournal goes back without the hub.
 func (s *session) backByJournal(ctx context.Context, name string, to v1.Stage, j journalFlags, timeout time.Duration) error {
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, coded{codeTimeout, fmt.Errorf("--timeout %s: it has run out", timeout)})
-		defer cancel()
-	}
+	ctx, cancel := within(ctx, timeout)
+	defer cancel()
 	n := narrator{session: s}
 	o := j.JournalOptions
 	o.Migration, o.To, o.Kubeconfig = name, to, s.hub().Kubeconfig
@@ -187,10 +184,5 @@ func (s *session) backByJournal(ctx context.Context, name string, to v1.Stage, j
 		return nil
 	}
 	s.say("%d objects are left in the target, which is lost; should it come back, its pods serve again until the same command without --target-lost has removed them", len(left))
-	for _, object := range left {
-		if err := s.out(object + "\n"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.showLines(left, asText)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -97,10 +98,8 @@ func (s *session) clustersKnown(ctx context.Context, c client.Reader, m *v1.Migr
 	if err := c.List(ctx, &known, client.InNamespace(m.Namespace)); err != nil {
 		return err
 	}
-	there := map[string]bool{}
 	var all []string
 	for _, cluster := range known.Items {
-		there[cluster.Name] = true
 		all = append(all, cluster.Name)
 	}
 	named := []struct{ field, name string }{{"spec.source", m.Spec.Source}, {"spec.target", m.Spec.Target}}
@@ -108,7 +107,7 @@ func (s *session) clustersKnown(ctx context.Context, c client.Reader, m *v1.Migr
 		named = append(named, struct{ field, name string }{"spec.archive.rehearseIn", m.Spec.Archive.RehearseIn})
 	}
 	for _, n := range named {
-		if n.name != "" && !there[n.name] {
+		if n.name != "" && !slices.Contains(all, n.name) {
 			return fmt.Errorf("%s %q: the hub has no Cluster of that name in namespace %s%s", n.field, n.name, m.Namespace, thereAre(all))
 		}
 	}

@@ -92,9 +92,9 @@ func (h handbook) gatesWith(reason v1.Reason) []string {
 	return all
 }
 
-// waiver says how a gate is waived.
-func (g gateEntry) waiver() string {
-	return fmt.Sprintf("spec.waivers: [{gate: %s, reason: WHY, owner: WHO, expires: WHEN}]", g.Name)
+// waiver says how a gate, or a finding by its id, is waived.
+func waiver(gate string) string {
+	return fmt.Sprintf("spec.waivers: [{gate: %s, reason: WHY, owner: WHO, expires: WHEN}]", gate)
 }
 
 // runbooks is docs/runbooks/README.md.

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/spf13/cobra"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/view"
@@ -69,12 +68,8 @@ func backCode(s view.Standing) int {
 // itself, and returns it as it was then. A hub that stops answering meanwhile is
 // asked again. The error is a coded one when the timeout has run out.
 func (s *session) await(ctx context.Context, c client.Reader, key client.ObjectKey, w waiting) (*v1.Migration, error) {
-	if w.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout,
-			coded{codeTimeout, fmt.Errorf("--timeout %s: it has run out", w.timeout)})
-		defer cancel()
-	}
+	ctx, cancel := within(ctx, w.timeout)
+	defer cancel()
 	n := narrator{session: s}
 	for {
 		m := &v1.Migration{}
@@ -94,6 +89,14 @@ func (s *session) await(ctx context.Context, c client.Reader, key client.ObjectK
 			return nil, err
 		}
 	}
+}
+
+// within bounds ctx by --timeout, whose end is a coded error; 0 is no bound.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, timeout, coded{codeTimeout, fmt.Errorf("--timeout %s: it has run out", timeout)})
 }
 
 // settled tells whether a migration goes no further by itself. One that is held

@@ -54,7 +54,7 @@ func (w *wanted) register(cmd *cobra.Command) {
 	f.StringVar(&w.rehearseIn, "rehearse-in", "", "Cluster, empty of the estate, in which the archive is restored and compared")
 	f.StringVar(&w.journal, "journal", "", "URL of the bucket in which the ledger is kept a second time")
 	f.Int32Var(&w.maxQuarantined, "max-quarantined", 0, "How many apps may be left behind before the migration is held")
-	complete(cmd, "approval", stageWords())
+	complete(cmd, "approval", words(v1.Stages))
 	complete(cmd, "freeze-window", []string{string(v1.Sitting), string(v1.Handover)})
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return w.check(cmd) }
 }
