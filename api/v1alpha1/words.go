@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "strings"
+
 // A Stage is one of the six parts of a migration. Each has a gate, actions that
 // may be repeated, and an undo.
 //
@@ -73,6 +75,9 @@ func (s Side) Other() Side {
 	}
 	return Source
 }
+
+// Word is the side as it stands in a sentence.
+func (s Side) Word() string { return strings.ToLower(string(s)) }
 
 // A Verdict is what a gate found. Unknown is Held.
 //

@@ -103,7 +103,7 @@ func objectiveGate(r Report, o Objectives) v1.Gate {
 		if who == "" {
 			who = "the estate"
 		}
-		observed := fmt.Sprintf("%s: %d of %d failed, %s before", strings.ToLower(string(s.Side)), s.Failed, s.Pairs, percent(s.Before))
+		observed := fmt.Sprintf("%s: %d of %d failed, %s before", s.Side.Word(), s.Failed, s.Pairs, percent(s.Before))
 		switch {
 		case s.Errors == Worse:
 			return failed(plan.GateObjective, v1.ErrorsWorse, observed+"; worst "+who, "no more than before")
@@ -111,7 +111,7 @@ func objectiveGate(r Report, o Objectives) v1.Gate {
 			return failed(plan.GateObjective, v1.ErrorsWorse, observed, "at most "+percent(o.MostFailures))
 		case s.Latency == Worse:
 			return failed(plan.GateObjective, v1.LatencyWorse, fmt.Sprintf("%s: slower than the P99 before in %d of %d seconds",
-				strings.ToLower(string(s.Side)), s.Slow, s.Seconds), fmt.Sprintf("%s of the seconds", percent(slowShare)))
+				s.Side.Word(), s.Slow, s.Seconds), fmt.Sprintf("%s of the seconds", percent(slowShare)))
 		}
 		lacking, unknown = max(lacking, s.Missing), max(unknown, s.Unknown)
 	}

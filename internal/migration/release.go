@@ -3,7 +3,6 @@ package migration
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
@@ -44,7 +43,7 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	}
 	v.m.Status.Endpoint = to
 	if left, over := e.waited(v, "endpoint-"+string(to), ttl(v.m)); !over {
-		return waiting(v1.EndpointMoving, left, fmt.Sprintf("the API address of teams leads to the %s; old answers may live", strings.ToLower(string(to)))), nil
+		return waiting(v1.EndpointMoving, left, fmt.Sprintf("the API address of teams leads to the %s; old answers may live", to.Word())), nil
 	}
 	if _, moved := v.noted(endpointMoves); moved {
 		return Done(), e.thaw(ctx, v, from)
@@ -84,7 +83,7 @@ func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, erro
 		return *p, nil
 	}
 	v.m.Status.Writer = to
-	p := Again(v1.WriterMoving, "the mirror is level and turns: teams write to the %s", to)
+	p := Again(v1.WriterMoving, "the mirror is level and turns: teams write to the %s", to.Word())
 	p.Gates = gates
 	return p, nil
 }

@@ -41,7 +41,7 @@ func sideWord(s v1.Side) string {
 	if s == "" {
 		return "?"
 	}
-	return strings.ToLower(string(s))
+	return s.Word()
 }
 
 // shorten keeps a text to one line of at most n characters.
