@@ -186,7 +186,7 @@ func TestEndpointsChangeAfterADelay(t *testing.T) {
 			t.Error("what was there at the start is not in use at once")
 		}
 		for n := 2; n <= 9; n++ { // each may overtake those before it, but never be overtaken
-			set(false, slices.Repeat([]string{"10.1.1.0"}, 1)[0], fmt.Sprintf("10.1.1.%d", n))
+			set(false, "10.1.1.0", fmt.Sprintf("10.1.1.%d", n))
 		}
 		time.Sleep(900 * time.Millisecond)
 		synctest.Wait()
@@ -294,7 +294,7 @@ func TestProxyLeadsToWhatACallerMeans(t *testing.T) {
 			return nil, errUnknownName
 		},
 	}
-	go func() { _ = p.Serve(socks) }()
+	go p.Serve(socks)
 	through := func(namespace, target string) (string, error) {
 		proxy := &url.URL{Scheme: "socks5h", User: url.UserPassword(namespace, "10.88.3.7"), Host: "127.88.3.9:1080"}
 		c := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}, Timeout: 5 * time.Second}

@@ -27,6 +27,8 @@ type Proxy struct {
 const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 30 * time.Second
+	// acceptPause is the pause after a connection that could not be accepted.
+	acceptPause = 50 * time.Millisecond
 )
 
 // Replies of RFC 1928, section 6.
@@ -41,16 +43,17 @@ const (
 )
 
 // Serve accepts connections on l until l is closed.
-func (p *Proxy) Serve(l net.Listener) error {
+func (p *Proxy) Serve(l net.Listener) {
 	for {
 		conn, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return nil
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // out of file descriptors: others will be closed
+			time.Sleep(acceptPause)
+		default:
+			go p.serve(conn)
 		}
-		if err != nil {
-			return err
-		}
-		go p.serve(conn)
 	}
 }
 
@@ -106,8 +109,11 @@ func pipe(to, from net.Conn) {
 // to be in the namespace default.
 func greet(conn net.Conn) (caller, error) {
 	head := make([]byte, 2)
-	if _, err := io.ReadFull(conn, head); err != nil || head[0] != 5 {
-		return caller{}, fmt.Errorf("not SOCKS5: %w", err)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return caller{}, err
+	}
+	if head[0] != 5 {
+		return caller{}, fmt.Errorf("version %d of SOCKS is not spoken here", head[0])
 	}
 	methods := make([]byte, head[1])
 	if _, err := io.ReadFull(conn, methods); err != nil {
