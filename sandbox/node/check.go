@@ -3,12 +3,10 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
-	"os/exec"
 	"strconv"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -114,26 +112,9 @@ func verdict(result probe.Result, output string, err error) error {
 		return err
 	case result == probe.Success || result == probe.Warning:
 		return nil
-	case len(output) > 200:
-		output = output[:200]
 	}
-	return fmt.Errorf("%s", output)
+	return errors.New(beginning(output))
 }
 
-// runCommand runs a command of a probe or hook to its end, in a group of its own
-// so that nothing of it is left when ctx ends.
-func runCommand(ctx context.Context, argv, env []string, dir string) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env, cmd.Dir = env, dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		if len(output) > 200 {
-			output = output[:200]
-		}
-		return fmt.Errorf("%s: %w: %s", argv[0], err, output)
-	}
-	return nil
-}
+// beginning is as much of what a check found as is worth telling.
+func beginning(output string) string { return output[:min(len(output), 200)] }

@@ -48,8 +48,9 @@ type container struct {
 }
 
 // run runs the container until it has ended for good or ctx, which is the order to
-// stop, ends.
+// stop, ends. Then its log is at an end too.
 func (c *container) run(ctx context.Context) exit {
+	defer c.log.close()
 	again := c.pod.node.backoff
 	for {
 		began := time.Now()

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,12 +78,45 @@ func (c *container) exec(ctx context.Context, command []string) error {
 		}
 		return nil
 	}
+	cmd, err := c.command(ctx, image, command)
+	if err != nil {
+		return err
+	}
+	return runToEnd(cmd)
+}
+
+// command makes a command that runs beside the process of the container, which is
+// of an image of the table.
+func (c *container) command(ctx context.Context, image image, words []string) (*exec.Cmd, error) {
 	c.pod.mu.Lock()
 	env, running := c.env, c.current != nil
 	c.pod.mu.Unlock()
-	if !running || len(command) == 0 {
-		return errors.New("container is not running")
+	switch {
+	case !running:
+		return nil, errors.New("container is not running")
+	case len(words) == 0:
+		return nil, errors.New("command is empty")
 	}
-	argv := image.local(append([]string{}, command...))
-	return runCommand(ctx, argv, env, c.pod.dir())
+	return grouped(ctx, image.local(slices.Clone(words)), env, c.pod.dir()), nil
+}
+
+// grouped makes a command with a process group of its own, so that nothing of it is
+// left when ctx ends.
+func grouped(ctx context.Context, argv, env []string, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir = env, dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// runToEnd runs the command of a probe or a hook. The error has the beginning of what
+// it wrote.
+func runToEnd(cmd *exec.Cmd) error {
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", cmd.Args[0], err, beginning(string(output)))
+	}
+	return nil
 }

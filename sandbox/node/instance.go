@@ -107,6 +107,10 @@ func (s *standingIn) terminate(grace time.Duration) {
 			return
 		}
 		s.server.Shutdown(ctx)
+		if ctx.Err() != nil {
+			s.finish(killed) // what was in flight was cut
+			return
+		}
 		s.finish(exit{reason: "Completed"})
 	}()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -152,23 +153,61 @@ func TestStandInAcceptsForAWhileAfterItWasTold(t *testing.T) {
 	if err := <-slow; err != nil {
 		t.Errorf("the request in flight: %v", err)
 	}
-	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", "127.88.1.2:8080"); err == nil {
+	if accepts(t, "127.88.1.2:8080") {
 		t.Error("still accepts after its end")
 	}
+}
+
+func TestKilledStandInHasNotCompleted(t *testing.T) {
+	s, err := startStandIn("shop/p", netip.MustParseAddr("10.88.1.4"), []int{8080}, 0, newLogbook(time.Now, 10, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan error, 1)
+	sent := make(chan struct{})
+	go func() {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
+		response, err := get(ctx, http.DefaultClient, "http://127.88.1.4:8080/?delay=20s")
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		cut <- err
+	}()
+	<-sent
+	s.terminate(killMargin + 500*time.Millisecond) // accepts for half a second, and then waits for what is in flight
+	for end := time.Now().Add(5 * time.Second); accepts(t, "127.88.1.4:8080"); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("still accepts after it was told to stop")
+		}
+	}
+	s.kill()
+	wantEnd(t, s, killed.code)
+	if err := <-cut; err == nil {
+		t.Error("the request in flight was answered by a stand-in that was killed")
+	}
+}
+
+func accepts(t *testing.T, at string) bool {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", at)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
 }
 
 func TestCommandIsKilledWithItsGroup(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	err := runCommand(ctx, []string{"/bin/sh", "-c", "sleep 1000; true"}, os.Environ(), "/")
+	err := runToEnd(grouped(ctx, []string{"/bin/sh", "-c", "sleep 1000; true"}, os.Environ(), "/"))
 	if err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("ended after %v with %v", time.Since(began), err)
 	}
-	if err := runCommand(context.Background(), []string{"true"}, nil, "/"); err != nil {
+	if err := runToEnd(grouped(context.Background(), []string{"true"}, nil, "/")); err != nil {
 		t.Error(err)
 	}
-	if err := runCommand(context.Background(), []string{"/bin/sh", "-c", "echo why; exit 1"}, nil, "/"); err == nil || !strings.Contains(err.Error(), "why") {
+	if err := runToEnd(grouped(context.Background(), []string{"/bin/sh", "-c", "echo why; exit 1"}, nil, "/")); err == nil || !strings.Contains(err.Error(), "why") {
 		t.Errorf("error %v does not say why", err)
 	}
 }

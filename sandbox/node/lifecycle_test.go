@@ -193,6 +193,9 @@ func TestTaskIsStartedAgainOnlyAfterFailure(t *testing.T) {
 		if isTrue(p, corev1.PodReady) {
 			t.Error("a completed pod is Ready")
 		}
+		if _, _, more := p.mains[0].log.from(0); more != nil {
+			t.Error("who follows the log of a completed container waits for more")
+		}
 	})
 }
 
@@ -387,6 +390,47 @@ func TestPodDeletedBeforeItStartsIsGoneAtOnce(t *testing.T) {
 		<-p.done
 		s.want(t, "1 deleted")
 	})
+}
+
+func TestAddressOfAPodThatHadEndedIsNotGivenBackTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		add := func(uid, ip string, phase corev1.PodPhase) *pod {
+			object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: uid, UID: types.UID(uid)}}
+			object.Spec.Containers = []corev1.Container{named("a")}
+			object.Status = corev1.PodStatus{Phase: phase, PodIP: ip}
+			if err := s.admit(object); err != nil {
+				t.Fatal(err)
+			}
+			return s.pod(object.UID)
+		}
+		// After a restart of the node, a task that had ended is still in the API.
+		ended := add("ended", "10.1.1.0", corev1.PodSucceeded)
+		running := add("running", "", corev1.PodPending)
+		if running.ip != ended.ip {
+			t.Fatalf("the pods have %s and %s: this test is about pods with one address", ended.ip, running.ip)
+		}
+		s.forget(ended)
+		synctest.Wait()
+		if s.addresses.keep(running.ip) {
+			t.Errorf("the address %s of a running pod was free", running.ip)
+		}
+		s.forget(running)
+		<-running.done
+		synctest.Wait()
+		if !s.addresses.keep(running.ip) {
+			t.Errorf("the address %s is not free, though its pod is gone", running.ip)
+		}
+	})
+}
+
+func TestDelaysOfARealClusterAreTheDefault(t *testing.T) {
+	flags := Command().Flags()
+	for name, want := range map[string]string{"start-delay": "500ms-20s", "endpoint-delay": "200ms-3s", "backoff": "10s", "backoff-limit": "5m0s"} {
+		if got := flags.Lookup(name).DefValue; got != want {
+			t.Errorf("--%s is %s by default, want %s", name, got, want)
+		}
+	}
 }
 
 func TestReadinessGateIsWaitedFor(t *testing.T) {

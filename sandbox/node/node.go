@@ -194,7 +194,7 @@ func (n *Node) serve(ctx context.Context, config *rest.Config) error {
 	}
 	context.AfterFunc(ctx, func() { _ = socks.Close() })
 	proxy := &service.Proxy{Directory: n.services, Resolve: service.Resolver(n.cfg.Resolver)}
-	go func() { _ = proxy.Serve(socks) }()
+	go proxy.Serve(socks)
 	return n.serveKubelet(ctx, config)
 }
 
@@ -230,24 +230,28 @@ func (n *Node) observe(c feed.Change[*corev1.Pod]) {
 func (n *Node) admit(object *corev1.Pod) error {
 	finished := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
 	before, _ := netip.ParseAddr(object.Status.PodIP)
-	ip, resumed := before, before.IsValid()
+	ip, resumed, holds := before, before.IsValid(), false
 	switch {
 	case object.Spec.HostNetwork:
 		ip = n.cfg.Cluster.Node()
-	case finished:
-	case !resumed || !n.addresses.keep(before):
+	case finished: // its address may be another pod's by now
+	case resumed && n.addresses.keep(before):
+		holds = true
+	default:
 		var err error
 		if ip, err = n.addresses.take(); err != nil {
 			return err
 		}
+		holds = true
 	}
 	p := newPod(n, object, ip, resumed)
-	p.finishedBefore, p.over = finished, finished
+	p.holdsAddress, p.finishedBefore, p.over = holds, finished, finished
 	n.mu.Lock()
 	n.pods[p.uid] = p
 	n.mu.Unlock()
 	if finished {
 		close(p.done)
+		p.closeLogs()
 		p.changed()
 		return nil
 	}
@@ -266,7 +270,7 @@ func (n *Node) forget(p *pod) {
 	go func() {
 		<-p.done
 		p.closeLogs()
-		if !p.spec().HostNetwork {
+		if p.holdsAddress {
 			n.addresses.release(p.ip)
 		}
 		_ = os.RemoveAll(filepath.Join(p.dir(), "volumes"))

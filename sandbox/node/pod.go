@@ -23,6 +23,7 @@ type pod struct {
 	namespace, name string
 	ip              netip.Addr
 	resumed         bool // ran before the node was restarted
+	holdsAddress    bool // ip is nobody else's until the pod is gone
 	restart         corev1.RestartPolicy
 
 	ctx    context.Context // ends with the order to stop

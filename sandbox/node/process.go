@@ -97,13 +97,16 @@ func exitOf(err error) exit {
 
 func (p *process) drain() {}
 
-// A signal to a group that has ended is lost, and that is right.
-func (p *process) terminate(time.Duration) { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) }
-func (p *process) kill() {
+func (p *process) terminate(time.Duration) { p.signal(syscall.SIGTERM) }
+func (p *process) kill()                   { p.signal(syscall.SIGKILL) }
+
+// signal sends a signal to the group. One that has ended gets none: its number may
+// be another's by now.
+func (p *process) signal(s syscall.Signal) {
 	select {
-	case <-p.ended: // the number may be another process's by now
+	case <-p.ended:
 	default:
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-p.cmd.Process.Pid, s)
 	}
 }
 func (p *process) done() <-chan struct{} { return p.ended }

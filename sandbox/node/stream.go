@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
@@ -48,15 +47,10 @@ func (c *container) ExecInContainer(ctx context.Context, _, _, _ string, command
 	if !real {
 		return errors.New("the container is a stand-in, in which there are no programs to run")
 	}
-	c.pod.mu.Lock()
-	env := c.env
-	c.pod.mu.Unlock()
-	argv := image.local(append([]string{}, command...))
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env, cmd.Dir = env, c.pod.dir()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd, err := c.command(ctx, image, command)
+	if err != nil {
+		return err
+	}
 	if out != nil {
 		cmd.Stdout = out
 	}
@@ -66,7 +60,7 @@ func (c *container) ExecInContainer(ctx context.Context, _, _, _ string, command
 	if in != nil {
 		cmd.Stdin = in
 	}
-	err := cmd.Run()
+	err = cmd.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return utilexec.CodeExitError{Err: err, Code: failed.ExitCode()}
