@@ -112,10 +112,11 @@ func serve(t testing.TB, server *http.Server, listener net.Listener) {
 	t.Cleanup(func() { _ = server.Close() })
 }
 
+// freeCluster draws a number above those that other tests of the sandbox use.
 func freeCluster(t testing.TB) int {
 	t.Helper()
 	for range 100 {
-		number := 40 + rand.IntN(60)
+		number := 64 + rand.IntN(36)
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address.HostPort(ingressAddress(number), 80))
 		if err == nil {
 			_ = listener.Close()

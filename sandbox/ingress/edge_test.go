@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	netv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"crossfade.dev/sandbox/delay"
 )
 
 func TestEndpointsChangeUnderLoadWithoutAFailure(t *testing.T) {
@@ -128,46 +130,102 @@ func TestTerminatingPodsServeWhenNoOtherIsLeft(t *testing.T) {
 	}
 }
 
-func TestWebSocketIsPassedThrough(t *testing.T) {
-	c := startCluster(t)
-	c.web(c.pod(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "websocket" {
-			w.WriteHeader(http.StatusBadRequest)
+// echoSocket is what a pod does that takes WebSockets and repeats each line.
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "websocket" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	conn, buffer, _ := w.(http.Hijacker).Hijack()
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	for {
+		line, err := buffer.ReadString('\n')
+		if err != nil {
 			return
 		}
-		conn, buffer, _ := w.(http.Hijacker).Hijack()
-		defer conn.Close()
-		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		for {
-			line, err := buffer.ReadString('\n')
-			if err != nil {
-				return
-			}
-			fmt.Fprintf(conn, "echo %s", line)
-		}
-	}))
+		fmt.Fprintf(conn, "echo %s", line)
+	}
+}
+
+// dialSocket opens a WebSocket to web.test. say sends a line on it and returns the
+// answer.
+func (c *cluster) dialSocket() (conn net.Conn, say func(word string) string) {
+	c.t.Helper()
 	conn, err := connectTo(c.at(1, 80))
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	defer conn.Close()
+	c.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(conn, "GET /chat HTTP/1.1\r\nHost: web.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
+	_ = response.Body.Close()
 	if response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%v", response)
+		c.t.Fatalf("%v", response)
 	}
-	for _, word := range []string{"one", "two"} {
+	return conn, func(word string) string {
+		c.t.Helper()
 		fmt.Fprintln(conn, word)
-		if line, err := reader.ReadString('\n'); err != nil || line != "echo "+word+"\n" {
-			t.Fatalf("%q, %v", line, err)
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return line
+	}
+}
+
+func TestWebSocketIsPassedThrough(t *testing.T) {
+	c := startCluster(t)
+	c.web(c.pod(echoSocket))
+	_, say := c.dialSocket()
+	for _, word := range []string{"one", "two"} {
+		if line := say(word); line != "echo "+word+"\n" {
+			t.Fatalf("%q", line)
 		}
 	}
+}
+
+func TestDrainLeavesOpenConnectionsToTheirEnd(t *testing.T) {
+	c := startCluster(t)
+	c.web(c.pod(echoSocket))
+	socket, sayToSocket := c.dialSocket()
+	p := c.echo()
+	c.service("chat", "tcp", loadBalancer)
+	c.slice("chat-1", "chat", "tcp", "x", readyPods(p)...)
+	ip := c.addressOf("chat")
+	c.uses("chat", p)
+	forwarded := c.dialBalancer(ip)
+	say(t, forwarded, "hello")
+
+	c.stop()
+	for _, at := range []string{c.at(1, 80), c.at(int(ip.As4()[3]), 80)} {
+		eventually(t, "no connection is accepted at "+at, func() bool {
+			conn, err := connectTo(at)
+			if err == nil {
+				conn.Close()
+			}
+			return err != nil
+		})
+	}
+	if line := sayToSocket("still there?"); line != "echo still there?\n" {
+		t.Errorf("WebSocket while the ingress drains: %q", line)
+	}
+	if got := say(t, forwarded, "still there?"); got != p.ip.String()+": still there?" {
+		t.Errorf("connection to the load balancer while it drains: %q", got)
+	}
+	select {
+	case err := <-c.ended:
+		t.Fatalf("the ingress ended (%v) before its connections", err)
+	default:
+	}
+	socket.Close()
+	forwarded.Close()
+	c.end()
 }
 
 func TestHTTP2OnBothSides(t *testing.T) {
@@ -229,13 +287,27 @@ func TestStreamsAreFlushed(t *testing.T) {
 }
 
 func TestIngressGetsItsAddressAfterTheDelay(t *testing.T) {
-	c := startCluster(t)
+	const wait = 300 * time.Millisecond
+	c := startCluster(t, func(o *Options) { o.AddressDelay = delay.Range{Min: wait, Max: wait} })
+	began := time.Now()
 	c.web(c.pod(nil))
 	want := ingressAddress(c.number).String()
 	eventually(t, "the Ingress has its address", func() bool {
 		ingress, err := c.client.NetworkingV1().Ingresses("shop").Get(t.Context(), "web", metav1.GetOptions{})
 		return err == nil && len(ingress.Status.LoadBalancer.Ingress) == 1 && ingress.Status.LoadBalancer.Ingress[0].IP == want
 	})
+	if took := time.Since(began); took < wait {
+		t.Errorf("the address came after %v, before its delay of %v", took, wait)
+	}
+}
+
+func TestDelaysOfARealClusterAreTheDefault(t *testing.T) {
+	flags := Command().Flags()
+	for name, want := range map[string]string{"address-delay": "5s-30s", "endpoint-delay": "200ms-3s"} {
+		if got := flags.Lookup(name).DefValue; got != want {
+			t.Errorf("--%s is %s by default, want %s", name, got, want)
+		}
+	}
 }
 
 func TestDrainFinishesWhatIsUnderWay(t *testing.T) {

@@ -311,6 +311,55 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+func TestEveryClassAndLatencyIsCounted(t *testing.T) {
+	c := startCluster(t)
+	for class, took := range map[string]time.Duration{
+		"2xx": 2 * time.Millisecond, "3xx": 20 * time.Millisecond, "4xx": 80 * time.Millisecond, "5xx": 2 * time.Second, "gone": time.Minute,
+	} {
+		c.edge.metrics.answered(&visit{host: "web.test"}, class, took)
+	}
+	text := c.metrics()
+	wants := []string{`sandbox_ingress_request_duration_seconds_sum{host="web.test"} 62.102`}
+	for _, class := range []string{"2xx", "3xx", "4xx", "5xx", "gone"} {
+		wants = append(wants, fmt.Sprintf(`sandbox_ingress_requests_total{class=%q,host="web.test"} 1`, class))
+	}
+	for le, n := range map[string]int{"0.001": 0, "0.0025": 1, "0.025": 2, "0.1": 3, "1": 3, "2.5": 4, "30": 4, "+Inf": 5} {
+		wants = append(wants, fmt.Sprintf(`sandbox_ingress_request_duration_seconds_bucket{host="web.test",le=%q} %d`, le, n))
+	}
+	for _, want := range wants {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
+}
+
+func TestClientThatLeftIsCountedAsGone(t *testing.T) {
+	c := startCluster(t)
+	arrived := make(chan struct{})
+	c.web(c.pod(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-r.Context().Done()
+	}))
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://web.test/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-arrived
+		leave()
+	}()
+	if response, err := c.browser().Do(request); err == nil {
+		_ = response.Body.Close()
+		t.Fatal("a client that left got an answer")
+	}
+	eventually(t, "it is counted as gone, and nothing is under way", func() bool {
+		text := c.metrics()
+		return strings.Contains(text, `sandbox_ingress_requests_total{class="gone",host="web.test"} 1`) &&
+			strings.Contains(text, `sandbox_ingress_active_requests{host="web.test"} 0`)
+	})
+}
+
 func TestTrafficSpreadsEvenly(t *testing.T) {
 	c := startCluster(t)
 	pods := []*pod{c.pod(nil), c.pod(nil), c.pod(nil), c.pod(nil)}
