@@ -135,10 +135,13 @@ func (j *journal) record(v *version, changed []setKey) error {
 		// v goes out with the snapshot, and needs no line of its own.
 		return j.compact(v)
 	}
-	if _, err := j.file.Write(line); err != nil {
-		return fmt.Errorf("write journal: %w", err)
+	_, err = j.file.Write(line)
+	if err == nil {
+		err = j.file.Sync()
 	}
-	if err := j.file.Sync(); err != nil {
+	if err != nil {
+		// Part of the line may be there: the next change must not be written behind it.
+		j.held = compactAfter
 		return fmt.Errorf("write journal: %w", err)
 	}
 	j.held++

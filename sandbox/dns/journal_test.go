@@ -150,6 +150,38 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+func TestUpdateAfterOneThatTheDiskDidNotTake(t *testing.T) {
+	dir := t.TempDir()
+	z := openTestZone(t, dir)
+	insert(t, z, "a.live.demo.test. 5 IN A 10.0.0.1")
+	// A full disk takes the beginning of a line.
+	writable := z.journal.file
+	if _, err := writable.WriteString("00000000 {"); err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.Open(writable.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.journal.file = full
+	message := new(dns.Msg)
+	message.SetUpdate(z.Name)
+	message.Insert(records(t, "b.live.demo.test. 5 IN A 10.0.0.1"))
+	if rcode, err := z.update(onWire(t, message)); rcode != dns.RcodeServerFailure || err == nil {
+		t.Fatalf("an update that was not written: %s, %v", dns.RcodeToString[rcode], err)
+	}
+	z.journal.file = writable
+	insert(t, z, "c.live.demo.test. 5 IN A 10.0.0.1")
+	closeZone(t, z)
+	again := openTestZone(t, dir)
+	defer closeZone(t, again)
+	for name, want := range map[string]bool{"a": true, "b": false, "c": true} {
+		if got := again.newest.inUse(name + ".live.demo.test."); got != want {
+			t.Errorf("after a restart the zone has %s: %t, want %t", name, got, want)
+		}
+	}
+}
+
 // TestKilledServer is the process that TestKillLosesNoAcknowledgedUpdate kills.
 func TestKilledServer(t *testing.T) {
 	dir := os.Getenv("DNS_TEST_DIR")
