@@ -46,7 +46,7 @@ func startExample(t testing.TB, dir string) (*Service, func(server string) strin
 	return service, at
 }
 
-func TestExampleIsWhatTheContractSays(t *testing.T) {
+func TestExampleHasWhatAMoveNeeds(t *testing.T) {
 	config, err := Parse([]byte(Example))
 	if err != nil {
 		t.Fatal(err)
