@@ -95,17 +95,21 @@ func prefixText(p netip.Prefix) string {
 // poolTable lists pools, those that end first at the top.
 func poolTable(a Allocated) Section {
 	s := Section{Title: "Pools", Columns: []string{"pool", "family", "networks", "can double", "given", "held", "free", "ends"}}
-	ends := map[string]ipam.Forecast{}
-	for _, f := range a.Forecast {
-		ends[fmt.Sprint(f.Pool, f.Family)] = f
+	forecast := func(u ipam.Usage) ipam.Forecast {
+		for _, f := range a.Forecast {
+			if f.Pool == u.Pool.Name && f.Family == u.Family {
+				return f
+			}
+		}
+		return ipam.Forecast{}
 	}
 	usages := slices.Clone(a.Pools)
 	slices.SortStableFunc(usages, func(x, y ipam.Usage) int {
-		of := func(u ipam.Usage) string { return cmp.Or(string(ends[fmt.Sprint(u.Pool.Name, u.Family)].Ends), "~") }
-		return cmp.Compare(of(x), of(y))
+		never := "~" // sorts behind every day
+		return cmp.Compare(cmp.Or(string(forecast(x).Ends), never), cmp.Or(string(forecast(y).Ends), never))
 	})
 	for _, u := range usages {
-		f := ends[fmt.Sprint(u.Pool.Name, u.Family)]
+		f := forecast(u)
 		end := cmp.Or(string(f.Ends), "not within 5 years")
 		if f.Unknown != "" {
 			end = "?"

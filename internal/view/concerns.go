@@ -15,19 +15,16 @@ func ConcernSections(all []finding.Finding, most int) []Section {
 	doubtful, waived, notes := Section{Title: "Likely not meant so"}, Section{Title: "Waived"}, Section{Title: "Good to know"}
 	for _, f := range all {
 		item := concern(f)
+		item.Grade = concernGrade(f)
 		switch {
 		case f.Waiver != nil:
-			item.Grade = Doubtful
 			item.More = append(item.More, fmt.Sprintf("waived by %s until %s: %s", f.Waiver.Owner, f.Waiver.Expires, f.Waiver.Reason))
 			waived.Items = append(waived.Items, item)
 		case f.Severity == finding.Fail:
-			item.Grade = Bad
 			wrong.Items = append(wrong.Items, item)
 		case f.Severity == finding.Unknown:
-			item.Grade = Doubtful
 			unknown.Items = append(unknown.Items, item)
 		case f.Severity == finding.Warning:
-			item.Grade = Doubtful
 			doubtful.Items = append(doubtful.Items, item)
 		default:
 			notes.Items = append(notes.Items, item)
@@ -42,17 +39,25 @@ func ConcernSections(all []finding.Finding, most int) []Section {
 	return shown
 }
 
+// concernGrade is how a person should take a finding.
+func concernGrade(f finding.Finding) Grade {
+	switch {
+	case f.Waiver == nil && f.Severity == finding.Fail:
+		return Bad
+	case f.Waiver != nil, f.Severity == finding.Unknown, f.Severity == finding.Warning:
+		return Doubtful
+	}
+	return Fine
+}
+
 // concern is a finding with why it matters and how it is mended.
 func concern(f finding.Finding) Item {
 	item := Item{Text: nameOf(f) + ": " + f.Observed, Code: f.ID, Place: f.Place}
-	for _, line := range []string{f.Why, f.Fix} {
-		if line == "" {
-			continue
-		}
-		if line == f.Fix {
-			line = "fix: " + line
-		}
-		item.More = append(item.More, line)
+	if f.Why != "" {
+		item.More = append(item.More, f.Why)
+	}
+	if f.Fix != "" {
+		item.More = append(item.More, "fix: "+f.Fix)
 	}
 	tail := f.ID
 	if f.Place.File != "" {
@@ -85,7 +90,10 @@ func Concerns(all []finding.Finding) (string, Grade) {
 			doubtful++
 		}
 	}
-	text := map[bool]string{true: fmt.Sprintf("%d would go wrong, %d not known", wrong, unknown), false: "nothing stands in the way"}[wrong+unknown > 0]
+	text := "nothing stands in the way"
+	if wrong+unknown > 0 {
+		text = fmt.Sprintf("%d would go wrong, %d not known", wrong, unknown)
+	}
 	if waived > 0 {
 		text += fmt.Sprintf(", %d waived", waived)
 	}

@@ -10,47 +10,59 @@ import (
 	"crossfade.dev/internal/landing/source"
 )
 
-// A turn is a way in which the answer about calls can turn.
-type turn struct {
+// A way is one of those in which an answer can turn, or one side reach another: the
+// title of its section, the code for code scanning, and how many calls or flows do so,
+// behind their number.
+type way struct {
 	title, code, short string
 	grade              Grade
 }
 
-// turns come worst first.
-var turns = []turn{
-	{"Opens: denied today", "guardrail/opens", "open", Bad},
-	{"May open: denied today, and not certain then", "guardrail/may-open", "may open", Bad},
-	{"Closes: passes today", "guardrail/closes", "close", Doubtful},
-	{"May close: passes today, and not certain then", "guardrail/may-close", "may close", Doubtful},
-	{"Passes for certain: not certain today", "guardrail/certain", "pass for certain", Doubtful},
-	{"Is denied for certain: not certain today", "guardrail/certain", "are denied for certain", Fine},
-	{"Stays uncertain, for other reasons", "guardrail/shifts", "depend on something else", Doubtful},
+// The ways in which the answer about calls can turn, worst first.
+const (
+	opening = iota
+	mayOpen
+	closing
+	mayClose
+	surelyPassing
+	surelyDenied
+	stillUncertain
+)
+
+var turns = []way{
+	opening:        {"Opens: denied today", "guardrail/opens", "open", Bad},
+	mayOpen:        {"May open: denied today, and not certain then", "guardrail/may-open", "may open", Bad},
+	closing:        {"Closes: passes today", "guardrail/closes", "close", Doubtful},
+	mayClose:       {"May close: passes today, and not certain then", "guardrail/may-close", "may close", Doubtful},
+	surelyPassing:  {"Passes for certain: not certain today", "guardrail/certain", "pass for certain", Doubtful},
+	surelyDenied:   {"Is denied for certain: not certain today", "guardrail/certain", "are denied for certain", Fine},
+	stillUncertain: {"Stays uncertain, for other reasons", "guardrail/shifts", "depend on something else", Doubtful},
 }
 
 // turnOf is the index of a change's turn.
 func turnOf(c *policy.Change) int {
 	switch from, to := c.From.Answer, c.To.Answer; {
 	case from == policy.Denied && to == policy.Allowed:
-		return 0
+		return opening
 	case from == policy.Denied:
-		return 1
+		return mayOpen
 	case from == policy.Allowed && to == policy.Denied:
-		return 2
+		return closing
 	case from == policy.Allowed:
-		return 3
+		return mayClose
 	case to == policy.Allowed:
-		return 4
+		return surelyPassing
 	case to == policy.Denied:
-		return 5
+		return surelyDenied
 	}
-	return 6
+	return stillUncertain
 }
 
 // opens reports whether a change lets calls happen that are denied today, for
 // certain or perhaps.
 func opens(d policy.Difference) bool {
 	for i := range d.Changes {
-		if turnOf(&d.Changes[i]) < 2 {
+		if turnOf(&d.Changes[i]) <= mayOpen {
 			return true
 		}
 	}

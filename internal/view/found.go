@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -120,6 +121,7 @@ func tally(n int, sev finding.Severity) string {
 
 // traitCounts writes how many workloads show each trait.
 func (s *sheet) traitCounts(apps []plan.App) {
+	const untold v1.Trait = "untold"
 	counts, workloads := map[v1.Trait]int{}, 0
 	for _, a := range apps {
 		for _, w := range a.Workloads {
@@ -128,24 +130,20 @@ func (s *sheet) traitCounts(apps []plan.App) {
 				counts[t.Trait]++
 			}
 			if len(w.Traits) == 0 {
-				counts["untold"]++
+				counts[untold]++
 			}
 		}
 	}
 	if workloads == 0 {
 		return
 	}
-	var parts []string
-	for t, n := range counts {
-		parts = append(parts, fmt.Sprintf("%d %s", n, t))
-	}
-	slices.SortFunc(parts, func(a, b string) int {
-		var x, y int
-		var p, q string
-		_, _ = fmt.Sscan(a, &x, &p)
-		_, _ = fmt.Sscan(b, &y, &q)
-		return cmp.Or(cmp.Compare(y, x), strings.Compare(p, q))
+	traits := slices.SortedFunc(maps.Keys(counts), func(a, b v1.Trait) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
+	var parts []string
+	for _, t := range traits {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[t], t))
+	}
 	s.line()
 	s.paragraph("workloads", fmt.Sprintf("%d: %s", workloads, strings.Join(parts, ", ")))
 }

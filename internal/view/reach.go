@@ -62,35 +62,36 @@ func AllReach(answers []Reached) bool {
 	return any
 }
 
-// A bearing is a way in which one side may reach another.
-type bearing struct {
-	title, short, code string
-	grade              Grade
+// The ways in which one side may reach another. The first two somebody has to look at.
+const (
+	reachUnknown = iota
+	reachOneWay
+	reachOpen
+	reachInspected
+	reachNot
+)
+
+var bearings = []way{
+	reachUnknown:   {"Not known", "network/unknown", "not known", Doubtful},
+	reachOneWay:    {"One way only: answers do not come back", "network/one-way", "one way only", Doubtful},
+	reachOpen:      {"Reaches, and nobody looks", "network/reaches", "reach without inspection", Fine},
+	reachInspected: {"Reaches through inspection", "network/inspected", "reach through inspection", Fine},
+	reachNot:       {"Does not reach", "network/no", "do not reach", Fine},
 }
 
-var bearings = []bearing{
-	{"Not known", "not known", "network/unknown", Doubtful},
-	{"One way only: answers do not come back", "one way only", "network/one-way", Doubtful},
-	{"Reaches, and nobody looks", "reach without inspection", "network/reaches", Fine},
-	{"Reaches through inspection", "reach through inspection", "network/inspected", Fine},
-	{"Does not reach", "do not reach", "network/no", Fine},
-}
-
-// certain is the first bearing that nobody has to look at.
-const certain = 2
-
+// bearingOf is the index of a flow's way.
 func bearingOf(f Flow) int {
 	switch {
 	case f.Verdict == wan.Unknown:
-		return 0
+		return reachUnknown
 	case f.Verdict == wan.OneWay:
-		return 1
+		return reachOneWay
 	case f.Verdict == wan.No:
-		return 4
+		return reachNot
 	case len(f.Through) == 0 && len(f.Back) == 0:
-		return 2
+		return reachOpen
 	}
-	return 3
+	return reachInspected
 }
 
 // ReachReport tells who reaches whom. With asked, two sides were named, and that
@@ -124,7 +125,7 @@ func ReachReport(from, to string, answers []Reached, asked bool, most int) Repor
 			continue
 		}
 		told = append(told, grouped(int64(len(s.Items)))+" "+bearings[kind].short)
-		if s.Title = bearings[kind].title; asked || kind < certain || most < 0 {
+		if s.Title = bearings[kind].title; asked || kind <= reachOneWay || most < 0 {
 			r.Sections = append(r.Sections, s.Cut(most))
 		}
 	}
@@ -135,6 +136,9 @@ func ReachReport(from, to string, answers []Reached, asked bool, most int) Repor
 	return r
 }
 
+// cellWords are the ways as cells of a table.
+var cellWords = []string{reachUnknown: "?", reachOneWay: "one way", reachOpen: "yes", reachInspected: "inspected", reachNot: "-"}
+
 // reachTable lists where flows begin, and where they end.
 func reachTable(answer Reached) Section {
 	s := Section{Title: "Core network " + answer.Network + ", from the rows to the columns"}
@@ -143,7 +147,7 @@ func reachTable(answer Reached) Section {
 	for _, f := range answer.Flows {
 		from, to := f.From.Landing.String(), f.To.Landing.String()
 		rows, columns = append(rows, from), append(columns, to)
-		word := [...]string{"?", "one way", "yes", "inspected", "-"}[bearingOf(f)]
+		word := cellWords[bearingOf(f)]
 		if at := [2]string{from, to}; !slices.Contains(cells[at], word) {
 			cells[at] = append(cells[at], word)
 		}

@@ -38,7 +38,7 @@ func (s Section) markdown(out *strings.Builder) {
 		}
 		graded := graded(s.Rows)
 		writeRow(out, head(columns, graded))
-		writeRow(out, rule(len(head(columns, graded))))
+		out.WriteString(strings.Repeat("| --- ", len(head(columns, graded))) + "|\n")
 		for _, row := range s.Rows {
 			cells := row.Cells
 			if graded {
@@ -52,29 +52,19 @@ func (s Section) markdown(out *strings.Builder) {
 	}
 }
 
-func rule(columns int) []string {
-	cells := make([]string, columns)
-	for i := range cells {
-		cells[i] = "---"
-	}
-	return cells
-}
-
 func writeRow(out *strings.Builder, cells []string) {
 	for _, cell := range cells {
-		if cell != "---" {
-			cell = escaped(cell)
-		}
-		out.WriteString("| " + cell + " ")
+		out.WriteString("| " + escaped(cell) + " ")
 	}
 	out.WriteString("|\n")
 }
 
-// escaped is text that Markdown shows as it is: names of a landing zone are full of
-// stars and underscores, and what came from a file must not become a link or HTML.
+// markdownEscape keeps what Markdown would take for its own.
 var markdownEscape = strings.NewReplacer(
 	"\\", "\\\\", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "|", "\\|",
 	"#", "\\#", "~", "\\~", "@", "@\u200b", "\n", " ",
 )
 
+// escaped is text that Markdown shows as it is: names of a landing zone are full of
+// stars and underscores, and what came from a file must not become a link or HTML.
 func escaped(text string) string { return markdownEscape.Replace(text) }

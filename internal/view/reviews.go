@@ -110,8 +110,8 @@ func decisions(r Reviewed) Section {
 	for _, d := range r.Decisions {
 		grade := Fine
 		for _, f := range r.Findings {
-			if f.Object == "Decision/"+d.Name && f.Blocks() {
-				grade = max(grade, map[bool]Grade{true: Bad, false: Doubtful}[f.Severity == finding.Fail])
+			if f.Object == review.KindDecision+"/"+d.Name && f.Blocks() {
+				grade = max(grade, concernGrade(f))
 			}
 		}
 		s.Rows = append(s.Rows, Row{Grade: grade, Cells: []string{d.Name, cmp.Or(string(d.Status), "?"), cmp.Or(string(d.Door), "?"), cmp.Or(string(d.Expires), "-"), d.Title}})

@@ -96,20 +96,22 @@ func lacksText(f room.Fit) string {
 	return ": " + strings.Join(parts, ", ")
 }
 
+// fullest is how full the fullest pool is, in percent; -1 if nothing is known.
 func fullest(pools []room.Pool) int {
 	most := -1
 	for _, p := range pools {
-		most = max(most, p.CPUPercent, p.MemoryPercent)
+		most = max(most, fullness(p))
 	}
 	return most
 }
 
+// fullness is the percentage of what is scarcer in a pool.
+func fullness(p room.Pool) int { return max(p.CPUPercent, p.MemoryPercent) }
+
 // poolWords name the fullest pools, at most three.
 func poolWords(pools []room.Pool) string {
 	full := slices.Clone(pools)
-	slices.SortStableFunc(full, func(a, b room.Pool) int {
-		return cmp.Compare(max(b.CPUPercent, b.MemoryPercent), max(a.CPUPercent, a.MemoryPercent))
-	})
+	slices.SortStableFunc(full, func(a, b room.Pool) int { return cmp.Compare(fullness(b), fullness(a)) })
 	var out []string
 	for _, p := range full[:min(3, len(full))] {
 		name := strings.TrimSuffix(p.Name+" "+p.Zone, " ")

@@ -56,63 +56,70 @@ func NetworkChanges(all []*wan.Difference, after []*wan.Network) []NetworkChange
 	return changes
 }
 
-// wayTurns are the ways in which a flow can turn, worst first.
-var wayTurns = []turn{
-	{"Segments: reached without inspection, and not so today", "network/opens", "open without inspection", Bad},
-	{"Segments: reached through inspection, and not so today", "network/opens-inspected", "open through inspection", Doubtful},
-	{"Segments: not certain", "network/unknown", "not certain", Doubtful},
-	{"Segments: reached no longer", "network/closes", "close", Doubtful},
-	{"Segments: reached otherwise", "network/turns", "turn otherwise", Fine},
+// The ways in which a flow can turn, worst first.
+const (
+	flowOpens = iota
+	flowOpensInspected
+	flowUncertain
+	flowCloses
+	flowTurns
+)
+
+var flowTurnings = []way{
+	flowOpens:          {"Segments: reached without inspection, and not so today", "network/opens", "open without inspection", Bad},
+	flowOpensInspected: {"Segments: reached through inspection, and not so today", "network/opens-inspected", "open through inspection", Doubtful},
+	flowUncertain:      {"Segments: not certain", "network/unknown", "not certain", Doubtful},
+	flowCloses:         {"Segments: reached no longer", "network/closes", "close", Doubtful},
+	flowTurns:          {"Segments: reached otherwise", "network/turns", "turn otherwise", Fine},
 }
 
-// wayTurnOf is the index of a flow's turn.
-func wayTurnOf(f FlowChange) int {
+// flowTurnOf is the index of a flow's turn.
+func flowTurnOf(f FlowChange) int {
 	inspected := len(f.After.Through)+len(f.After.Back) > 0
 	looked := len(f.Before.Through)+len(f.Before.Back) > 0
 	switch {
 	case f.After.Verdict == wan.Unknown:
-		return 2
+		return flowUncertain
 	case f.After.Verdict == wan.Yes && !inspected && (f.Before.Verdict != wan.Yes || looked):
-		return 0
+		return flowOpens
 	case f.After.Verdict == wan.Yes && f.Before.Verdict != wan.Yes:
-		return 1
+		return flowOpensInspected
 	case f.After.Verdict != wan.Yes && f.Before.Verdict == wan.Yes:
-		return 3
+		return flowCloses
 	}
-	return 4
+	return flowTurns
 }
 
 // opensWay reports whether something is reached that is not reached today, or nobody
 // looks any more, or that is not certain.
 func opensWay(all []NetworkChange) bool {
 	return slices.ContainsFunc(all, func(c NetworkChange) bool {
-		return slices.ContainsFunc(c.Changes, func(f FlowChange) bool { return wayTurnOf(f) < 3 })
+		return slices.ContainsFunc(c.Changes, func(f FlowChange) bool { return flowTurnOf(f) <= flowUncertain })
 	})
 }
 
 // networkSections tell what changes in core networks, and how much of it.
 func networkSections(all []NetworkChange, most int) (sections []Section, answer string, grade Grade) {
-	found, counts := make([]Section, len(wayTurns)), make([]int, len(wayTurns))
+	found := make([]Section, len(flowTurnings))
 	var moves Section
 	for _, c := range all {
 		for _, m := range c.Moves {
 			moves.Items = append(moves.Items, Item{Text: m, Code: "network/moves", Place: c.Place})
 		}
 		for _, f := range c.Changes {
-			kind := wayTurnOf(f)
-			item := Item{Grade: wayTurns[kind].grade, Text: f.Sentence, Code: wayTurns[kind].code, Place: c.Place}
+			kind := flowTurnOf(f)
+			item := Item{Grade: flowTurnings[kind].grade, Text: f.Sentence, Code: flowTurnings[kind].code, Place: c.Place}
 			found[kind].Items = append(found[kind].Items, item)
-			counts[kind]++
 			grade = max(grade, item.Grade)
 		}
 	}
 	answer = "segments:"
 	for kind, s := range found {
-		if counts[kind] == 0 {
+		if len(s.Items) == 0 {
 			continue
 		}
-		answer += fmt.Sprintf(" %d %s,", counts[kind], wayTurns[kind].short)
-		s.Title = wayTurns[kind].title
+		answer += fmt.Sprintf(" %d %s,", len(s.Items), flowTurnings[kind].short)
+		s.Title = flowTurnings[kind].title
 		sections = append(sections, s.Cut(most))
 	}
 	if len(moves.Items) > 0 {
