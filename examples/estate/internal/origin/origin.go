@@ -186,25 +186,33 @@ func (o *Origin) begin(now time.Time, epoch int64, left []byte) error {
 	return nil
 }
 
-// handOver leaves the stream to whoever comes next. Nothing is made after it.
+// handOver leaves the stream to whoever comes next. It is called when nothing is made
+// any more. If the store does not take it, the stream stays ours until the lease runs
+// out, and not longer: whoever comes next then begins anew.
 func (o *Origin) handOver(ctx context.Context) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	owned := o.owns(time.Now())
-	o.stopped = owned
-	o.until = time.Time{}
-	if !owned {
-		return nil
-	}
-	left, err := json.Marshal(handover{Next: o.next, Segments: o.segments})
-	if err != nil {
+	left, owned, err := o.leave()
+	if err != nil || !owned {
 		return err
 	}
 	if err := o.lease.release(ctx, left); err != nil {
 		return fmt.Errorf("hand the stream %s over: %w", o.config.Stream, err)
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped, o.until = true, time.Time{}
 	fmt.Fprintf(o.config.Log, "stream %s handed over at segment %d\n", o.config.Stream, o.next)
 	return nil
+}
+
+// leave is what the next owner needs, if the stream is ours.
+func (o *Origin) leave() (left []byte, owned bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.owns(time.Now()) {
+		return nil, false, nil
+	}
+	left, err = json.Marshal(handover{Next: o.next, Segments: o.segments})
+	return left, true, err
 }
 
 // untilFrom is when an ownership that was asked for at now ends: a tenth of the

@@ -205,6 +205,25 @@ func TestHandOverMissesNoSegment(t *testing.T) {
 	}
 }
 
+func TestHandOverThatTheStoreDoesNotTake(t *testing.T) {
+	address := startStore(t, "127.0.0.1:0", "").Addr().String()
+	a := start(t, "a", address)
+	until(t, "a has made 20 segments", func() bool { return a.length(t) >= 20 })
+	b := start(t, "b", address)
+	a.cut()
+	a.stop()
+	if err := <-a.done; err == nil || !strings.Contains(err.Error(), "hand the stream live over") {
+		t.Errorf("a hand-over without a store: %v", err)
+	}
+	until(t, "b owns the stream", func() bool {
+		theirs := b.Owns()
+		if status, _ := get(t, a.url+"/live/playlist.m3u8"); theirs && status != http.StatusServiceUnavailable {
+			t.Fatalf("a still serves what b begins anew: status %d", status)
+		}
+		return theirs
+	})
+}
+
 func TestStreamOfAKilledOriginBeginsAnew(t *testing.T) {
 	address := startStore(t, "127.0.0.1:0", "").Addr().String()
 	a := start(t, "a", address)
