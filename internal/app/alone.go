@@ -94,14 +94,5 @@ func reachFile(ctx context.Context, file string) (*cluster.Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %q: %w", file, err)
 	}
-	c, err := cluster.Connect(ctx, cluster.Options{Config: config, Identity: "follow@" + hostname()})
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Fence.Hold(ctx); err != nil {
-		c.Close()
-		return nil, err
-	}
-	go hold(ctx, c.Fence, cluster.DefaultLease/4)
-	return c, nil
+	return fenced(ctx, config, "follow@"+hostname())
 }

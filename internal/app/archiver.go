@@ -213,8 +213,8 @@ func recipientsOf(m *v1.Migration) ([]age.Recipient, error) {
 }
 
 func (a *archiver) kubeconfig(ctx context.Context, m *v1.Migration) ([]byte, error) {
-	c := &v1.Cluster{}
-	if err := a.hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Spec.Archive.RehearseIn}, c); err != nil {
+	c, err := readCluster(ctx, a.hub, m.Namespace, m.Spec.Archive.RehearseIn)
+	if err != nil {
 		return nil, err
 	}
 	return a.secret(ctx, m.Namespace, c.Spec.Kubeconfig)
@@ -235,17 +235,13 @@ func rehearse(ctx context.Context, o cli.RehearseOptions, found func(problems []
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	in, err := cluster.Connect(ctx, cluster.Options{Config: config, Identity: hostname() + "/rehearsal/" + o.Name})
+	lasting, end := context.WithCancel(ctx)
+	defer end()
+	in, err := fenced(lasting, config, hostname()+"/rehearsal/"+o.Name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	lasting, end := context.WithCancel(ctx)
-	defer end()
-	if err := in.Fence.Hold(ctx); err != nil {
-		return err
-	}
-	go hold(lasting, in.Fence, cluster.DefaultLease/4)
 	bucket, err := (&buckets{}).at(ctx, o.Archive)
 	if err != nil {
 		return fmt.Errorf("--archive: %w", err)

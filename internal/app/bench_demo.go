@@ -24,31 +24,30 @@ const simulation = "crossfade.dev/internal/sim"
 // here wrote, and the simulation.
 func demoRows(streams cli.Streams, o cli.BenchOptions) []bench.Row {
 	base := demo.Options{Seed: 1, Out: streams.Err, Progress: streams.Err, Live: streams.Live}
-	row := func(name string, measure bench.Measure) bench.Row {
-		return bench.Row{Part: "demo", Name: name, Measure: measure}
-	}
+	back := base
+	back.Back = true
 	rows := []bench.Row{
-		row("demo", func(ctx context.Context, s *bench.Sheet) error {
+		{Part: "demo", Name: "demo", Measure: func(ctx context.Context, s *bench.Sheet) error {
 			r, err := demo.Run(ctx, base)
 			return recordDemo(s, r, err)
-		}),
-		row("demo-back", func(ctx context.Context, s *bench.Sheet) error {
-			back := base
-			back.Back = true
-			r, err := demo.Run(ctx, back)
-			return recordOutcome(s, "demo-back", r, err)
-		}),
+		}},
+		demoRow("demo-back", back),
 	}
 	for seed := range o.Seeds {
-		name := fmt.Sprintf("demo-chaos-%d", seed+1)
-		rows = append(rows, row(name, func(ctx context.Context, s *bench.Sheet) error {
-			chaos := base
-			chaos.Chaos = uint64(seed + 1)
-			r, err := demo.Run(ctx, chaos)
-			return recordOutcome(s, name, r, err)
-		}))
+		chaos := base
+		chaos.Chaos = uint64(seed + 1)
+		rows = append(rows, demoRow(fmt.Sprintf("demo-chaos-%d", seed+1), chaos))
 	}
-	return append(append(rows, estateRows(base, o.Estates)...), row("simulation", measureSimulation))
+	rows = append(rows, estateRows(base, o.Estates)...)
+	return append(rows, bench.Row{Part: "demo", Name: "simulation", Measure: measureSimulation})
+}
+
+// demoRow is a demo of which only what decides whether it went well is recorded.
+func demoRow(name string, o demo.Options) bench.Row {
+	return bench.Row{Part: "demo", Name: name, Measure: func(ctx context.Context, s *bench.Sheet) error {
+		r, err := demo.Run(ctx, o)
+		return recordOutcome(s, name, r, err)
+	}}
 }
 
 // estateRows move each folder of manifests that a folder holds.
@@ -70,13 +69,9 @@ func estateRows(base demo.Options, folder string) []bench.Row {
 		if !entry.IsDir() {
 			continue
 		}
-		name := "demo-estate-" + strings.ToLower(entry.Name())
-		rows = append(rows, bench.Row{Part: "demo", Name: name, Measure: func(ctx context.Context, s *bench.Sheet) error {
-			theirs := base
-			theirs.Estate = filepath.Join(folder, entry.Name())
-			r, err := demo.Run(ctx, theirs)
-			return recordOutcome(s, name, r, err)
-		}})
+		theirs := base
+		theirs.Estate = filepath.Join(folder, entry.Name())
+		rows = append(rows, demoRow("demo-estate-"+strings.ToLower(entry.Name()), theirs))
 	}
 	if len(rows) == 0 {
 		return skipped("no folder in it")

@@ -8,16 +8,8 @@ import (
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/bench"
-	"crossfade.dev/internal/cli"
 	"crossfade.dev/internal/demo"
 )
-
-func TestAPartThatCannotBeMeasuredIsRefused(t *testing.T) {
-	err := runBench(t.Context(), cli.Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, cli.BenchOptions{Part: "moon"})
-	if err == nil || !strings.HasPrefix(err.Error(), `PART "moon": it cannot be measured yet; what can be is demo`) {
-		t.Errorf("error = %v", err)
-	}
-}
 
 func TestADemosFiguresAreItsReport(t *testing.T) {
 	differences := 0

@@ -2,16 +2,13 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
-	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/migration"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
@@ -23,7 +20,6 @@ const findingsLast = time.Minute
 
 // blocking looks for what holds a migration, as `crossfade plan` does, for Preflight.
 type blocking struct {
-	hub         cluster.API
 	connections *connections
 	clock       clock.PassiveClock
 
@@ -72,11 +68,7 @@ func (b *blocking) read(ctx context.Context, m *v1.Migration, side v1.Side) (*fi
 	if side == v1.Target {
 		name = m.Spec.Target
 	}
-	obj := &v1.Cluster{}
-	if err := b.hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: name}, obj); err != nil {
-		return nil, nil, fmt.Errorf("read cluster %s: %w", name, err)
-	}
-	conn, err := b.connections.to(ctx, obj)
+	conn, err := b.connections.named(ctx, m.Namespace, name)
 	if err != nil {
 		return nil, nil, err
 	}

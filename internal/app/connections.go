@@ -86,11 +86,19 @@ func (c *connections) connect(ctx context.Context, obj *v1.Cluster) (migration.C
 	return migration.Connection{API: cluster.ReadingFrom(conn.cluster, conn.cache), Facts: conn.cluster}, nil
 }
 
+// named returns the connection to the Cluster of that name.
+func (c *connections) named(ctx context.Context, namespace, name string) (*connection, error) {
+	obj, err := readCluster(ctx, c.hub, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.to(ctx, obj)
+}
+
 func (c *connections) to(ctx context.Context, obj *v1.Cluster) (*connection, error) {
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: obj.Namespace, Name: obj.Spec.Kubeconfig.Name}
-	if err := c.hub.Get(ctx, key, secret); err != nil {
-		return nil, fmt.Errorf("read the kubeconfig of cluster %s: %w", obj.Name, err)
+	secret, err := readKubeconfig(ctx, c.hub, obj)
+	if err != nil {
+		return nil, err
 	}
 	version := fmt.Sprintf("%s/%d/%s", obj.UID, obj.Generation, secret.ResourceVersion)
 
@@ -127,6 +135,7 @@ func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []by
 		return nil, err
 	}
 	if err := c.introduce(ctx, obj, k); err != nil {
+		k.Close()
 		return nil, err
 	}
 	if err := k.Fence.Hold(ctx); err != nil && !errors.Is(err, cluster.ErrFenced) {
@@ -144,6 +153,23 @@ func (c *connections) make(ctx context.Context, obj *v1.Cluster, kubeconfig []by
 	go hold(lasting, k.Fence, c.lease/4)
 	go conn.spread(lasting, c.changed)
 	return conn, nil
+}
+
+func readCluster(ctx context.Context, hub client.Reader, namespace, name string) (*v1.Cluster, error) {
+	obj := &v1.Cluster{}
+	if err := hub.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj); err != nil {
+		return nil, fmt.Errorf("read cluster %s in the hub: %w", name, err)
+	}
+	return obj, nil
+}
+
+// readKubeconfig returns the Secret with a Cluster's kubeconfig.
+func readKubeconfig(ctx context.Context, hub client.Reader, obj *v1.Cluster) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	if err := hub.Get(ctx, client.ObjectKey{Namespace: obj.Namespace, Name: obj.Spec.Kubeconfig.Name}, secret); err != nil {
+		return nil, fmt.Errorf("read the kubeconfig of cluster %s in the hub: %w", obj.Name, err)
+	}
+	return secret, nil
 }
 
 // configOf is where a cluster's kubeconfig leads.
@@ -179,6 +205,20 @@ func (c *connections) introduce(ctx context.Context, obj *v1.Cluster, k *cluster
 		return fmt.Errorf("record cluster %s: %w", obj.Name, err)
 	}
 	return nil
+}
+
+// fenced connects to a cluster, and holds its fence for as long as ctx lasts.
+func fenced(ctx context.Context, config *rest.Config, identity string) (*cluster.Cluster, error) {
+	c, err := cluster.Connect(ctx, cluster.Options{Config: config, Identity: identity})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Fence.Hold(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	go hold(ctx, c.Fence, cluster.DefaultLease/4)
+	return c, nil
 }
 
 // hold renews a fence until ctx ends. A renewal that fails is tried again; what

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -100,13 +99,13 @@ func reachHub(ctx context.Context, h cli.Hub) (*cluster.Cluster, error) {
 
 // reachCluster connects to where a Cluster of the hub leads.
 func reachCluster(ctx context.Context, hub client.Reader, namespace, name string) (*cluster.Cluster, error) {
-	obj := &v1.Cluster{}
-	if err := hub.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj); err != nil {
-		return nil, fmt.Errorf("read cluster %s in the hub: %w", name, err)
+	obj, err := readCluster(ctx, hub, namespace, name)
+	if err != nil {
+		return nil, err
 	}
-	secret := &corev1.Secret{}
-	if err := hub.Get(ctx, client.ObjectKey{Namespace: namespace, Name: obj.Spec.Kubeconfig.Name}, secret); err != nil {
-		return nil, fmt.Errorf("read the kubeconfig of cluster %s in the hub: %w", name, err)
+	secret, err := readKubeconfig(ctx, hub, obj)
+	if err != nil {
+		return nil, err
 	}
 	config, err := configOf(obj, secret.Data[obj.Spec.Kubeconfig.Key])
 	if err != nil {

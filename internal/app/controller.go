@@ -170,7 +170,7 @@ func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Tr
 	buckets := &buckets{}
 	var ways func(context.Context, *v1.Migration) []plan.Way
 	if o.ProbePods {
-		ways = newCrossings(ctx, hub, c, o.ProbeImage).look
+		ways = newCrossings(ctx, c, o.ProbeImage).look
 	}
 	return &migration.Engine{
 		Ways: ways, Clock: clock.RealClock{}, Hub: hub, User: o.User, Workers: o.Workers,
@@ -183,7 +183,7 @@ func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Tr
 			return buckets.ledger(hub, m, bucket), nil
 		},
 		Follower: &follower{connections: c, workers: o.Workers, pairs: map[types.UID]*pair{}},
-		Blocking: (&blocking{hub: hub, connections: c, clock: clock.RealClock{}, seen: map[types.UID]*blockingSeen{}}).look,
+		Blocking: (&blocking{connections: c, clock: clock.RealClock{}, seen: map[types.UID]*blockingSeen{}}).look,
 		Zones:    zones{hub: hub, dial: dial}.open,
 		Servers:  resolve.New(resolve.Options{Dial: dial}),
 		Judge:    &judging{prober: probe.New(ctx, probe.Options{Dial: dial})},

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/cli"
@@ -55,15 +54,11 @@ type crossing struct {
 	ways       []plan.Way
 }
 
-func newCrossings(lasting context.Context, hub client.Reader, c *connections, image string) *crossings {
+func newCrossings(lasting context.Context, c *connections, image string) *crossings {
 	measure := func(ctx context.Context, m *v1.Migration) ([]plan.Way, error) {
 		var sides [2]network.Side
 		for i, name := range []string{m.Spec.Source, m.Spec.Target} {
-			obj := &v1.Cluster{}
-			if err := hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: name}, obj); err != nil {
-				return nil, fmt.Errorf("read cluster %s: %w", name, err)
-			}
-			conn, err := c.to(ctx, obj)
+			conn, err := c.named(ctx, m.Namespace, name)
 			if err != nil {
 				return nil, err
 			}
