@@ -150,26 +150,40 @@ func (o Objects) shapes() []shape {
 }
 
 // looseShapes are the kinds that another workload may have made: only those that
-// nobody owns are workloads of their own.
+// none of them made are workloads of their own, though a custom resource may own them
+// (an Argo Rollout its ReplicaSets, a StrimziPodSet its Pods).
 func (o Objects) looseShapes() []shape {
 	var out []shape
 	for _, r := range o.ReplicaSets {
-		if metav1.GetControllerOf(r) == nil {
+		if !made(r) {
 			out = append(out, shape{kind: "ReplicaSet", meta: &r.ObjectMeta, pod: &r.Spec.Template, replicas: count(r.Spec.Replicas)})
 		}
 	}
 	for _, j := range o.Jobs {
-		if metav1.GetControllerOf(j) == nil {
+		if !made(j) {
 			out = append(out, shape{kind: "Job", meta: &j.ObjectMeta, pod: &j.Spec.Template})
 		}
 	}
 	for _, p := range o.Pods {
-		if metav1.GetControllerOf(p) == nil {
+		if !made(p) {
 			template := &corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
 			out = append(out, shape{kind: "Pod", meta: &p.ObjectMeta, pod: template, replicas: 1})
 		}
 	}
 	return out
+}
+
+// made tells whether a workload that the inventory has, or a node, made an object.
+func made(obj metav1.Object) bool {
+	owner := metav1.GetControllerOf(obj)
+	if owner == nil {
+		return false
+	}
+	switch owner.Kind {
+	case "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "CronJob", "Job", "Node":
+		return true
+	}
+	return false
 }
 
 // whyAlone tells why two pods of a Deployment never run at once, "" if they may.

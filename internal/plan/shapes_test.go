@@ -54,15 +54,19 @@ type labelled struct {
 	Owner, Lease, Keda string
 }
 
-func shapesOf(t *testing.T) []labelled {
+func shapesOf(t *testing.T, files ...string) []labelled {
 	t.Helper()
-	text, err := os.ReadFile("testdata/shapes.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []labelled
-	if err := yaml.UnmarshalStrict(text, &all); err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some []labelled
+		if err := yaml.UnmarshalStrict(text, &some); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, some...)
 	}
 	return all
 }
@@ -71,7 +75,7 @@ func shapesOf(t *testing.T) []labelled {
 // others are there to write rules by, and are all told rightly.
 func TestTraitsOfKnownShapes(t *testing.T) {
 	right, held := 0, 0
-	all := shapesOf(t)
+	all := shapesOf(t, "testdata/shapes.yaml")
 	for _, shape := range all {
 		got, evidence := shape.traits(t)
 		slices.Sort(shape.Want)
@@ -100,12 +104,34 @@ func TestTraitsOfKnownShapes(t *testing.T) {
 	}
 }
 
+// TestTraitsOfGivenShapes scores the files that CROSSFADE_SHAPES lists (paths, with
+// commas between), and prints every shape that is told wrongly.
+func TestTraitsOfGivenShapes(t *testing.T) {
+	list := os.Getenv("CROSSFADE_SHAPES")
+	if list == "" {
+		t.Skip("CROSSFADE_SHAPES lists no files")
+	}
+	for _, file := range strings.Split(list, ",") {
+		all, right := shapesOf(t, file), 0
+		for _, shape := range all {
+			got, evidence := shape.traits(t)
+			slices.Sort(shape.Want)
+			if slices.Equal(got, shape.Want) {
+				right++
+				continue
+			}
+			t.Logf("wrong: %s: %v, want %v; %s", shape.Name, got, shape.Want, evidence)
+		}
+		t.Logf("%s: %d of %d right (%.1f %%)", file, right, len(all), 100*float64(right)/float64(len(all)))
+	}
+}
+
 // traits are those that the inventory finds, ordered, and their evidence.
 func (l labelled) traits(t *testing.T) ([]v1.Trait, string) {
 	t.Helper()
 	estate := Inventory(l.objects(), nil)
 	if len(estate.Apps) != 1 || len(estate.Apps[0].Workloads) != 1 {
-		t.Fatalf("%s: %+v, want one workload", l.Name, estate)
+		return nil, "not found to be one workload"
 	}
 	w := estate.Apps[0].Workloads[0]
 	got, evidence := []v1.Trait{}, []string{}

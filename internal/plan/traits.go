@@ -13,7 +13,7 @@ import (
 // A sign is one way to recognise a trait: it returns the evidence, or "".
 type sign struct {
 	trait v1.Trait
-	see   func(s shape, w Workload, c context) string
+	see   func(s *subject) string
 	// lasts is true if nothing is looked at but the kind, what the workload's generation
 	// covers, and whether a Service leads to it.
 	lasts bool
@@ -45,13 +45,14 @@ var signs = []sign{
 
 func traits(s shape, w Workload, c context, known shown) []v1.TraitEvidence {
 	var found []v1.TraitEvidence
+	about := &subject{shape: s, w: w, around: c}
 	for i, sign := range signs {
 		if slices.ContainsFunc(found, func(t v1.TraitEvidence) bool { return t.Trait == sign.trait }) {
 			continue
 		}
 		evidence, looked := known[i]
 		if !looked {
-			evidence = sign.see(s, w, c)
+			evidence = sign.see(about)
 		}
 		if sign.lasts {
 			known[i] = evidence
@@ -115,8 +116,8 @@ func (w Workload) Has(trait v1.Trait) bool {
 	return slices.ContainsFunc(w.Traits, func(t v1.TraitEvidence) bool { return t.Trait == trait })
 }
 
-func ofKind(kind string) func(shape, Workload, context) string {
-	return func(s shape, _ Workload, _ context) string {
+func ofKind(kind string) func(*subject) string {
+	return func(s *subject) string {
 		if s.kind != kind {
 			return ""
 		}
@@ -127,7 +128,7 @@ func ofKind(kind string) func(shape, Workload, context) string {
 	}
 }
 
-func seeOperator(s shape, _ Workload, _ context) string {
+func seeOperator(s *subject) string {
 	if owner := metav1.GetControllerOf(s.meta); owner != nil {
 		return fmt.Sprintf("controlled by %s %s", owner.Kind, owner.Name)
 	}
@@ -137,11 +138,11 @@ func seeOperator(s shape, _ Workload, _ context) string {
 	return ""
 }
 
-func seeAlone(s shape, _ Workload, _ context) string { return s.alone }
+func seeAlone(s *subject) string { return s.alone }
 
-func seeService(_ shape, w Workload, _ context) string {
-	if len(w.Services) == 0 {
+func seeService(s *subject) string {
+	if len(s.w.Services) == 0 {
 		return ""
 	}
-	return "reached through Service " + strings.Join(w.Services, ", ")
+	return "reached through Service " + strings.Join(s.w.Services, ", ")
 }

@@ -2,157 +2,178 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	v1 "crossfade.dev/api/v1alpha1"
 )
 
-// off tells whether a setting switches something off.
-func off(value string) bool {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "false", "0", "no", "off", "disabled", "none", "never":
-		return true
-	}
-	return false
-}
-
-var leaderFlag = regexp.MustCompile(`^--?(enable-)?leader-?elect(ion|or)?(-enabled|-lease-name|-id|-namespace|-resource-lock)?(=(.*))?$`)
-
-var leaderEnv = regexp.MustCompile(`(^|_)LEADER_?ELECT(ION|OR)?(_|$)`)
-
-func seeLeaderElection(s shape, _ Workload, _ context) string {
-	for _, c := range s.pod.Spec.Containers {
-		for i, arg := range slices.Concat(c.Command, c.Args) {
-			m := leaderFlag.FindStringSubmatch(arg)
-			if m == nil || off(m[5]) {
-				continue
-			}
-			if all := slices.Concat(c.Command, c.Args); m[4] == "" && i+1 < len(all) && off(all[i+1]) {
-				continue
-			}
-			return "is started with " + arg
+func seeLeaderElection(s *subject) string {
+	for _, l := range s.containers() {
+		if said := l.said[v1.LeaderElecting].always; said != "" && !l.vetoed[v1.LeaderElecting] {
+			return said
 		}
-		for _, e := range c.Env {
-			if leaderEnv.MatchString(e.Name) && !off(e.Value) {
-				return "has " + e.Name
-			}
-		}
-		if strings.Contains(imageName(c.Image), "leader-elector") {
-			return "has a container that elects a leader (" + c.Image + ")"
+		if strings.Contains(l.name, "leader-elector") {
+			return "has a container that elects a leader (" + l.Image + ")"
 		}
 	}
 	return ""
 }
 
-// podSuffix matches what follows the name of a workload in that of a pod that a ReplicaSet or a StatefulSet made, alone or
-// with a suffix as client-go's leader election adds it.
-var podSuffix = regexp.MustCompile(`^-(([a-z0-9]{6,10}-)?[a-z0-9]{5}|[0-9]+)([_.].*)?$`)
-
-func seeHeldLease(s shape, _ Workload, c context) string {
-	for _, l := range c.leases[s.meta.Namespace] {
+func seeHeldLease(s *subject) string {
+	for _, l := range s.around.leases[s.meta.Namespace] {
 		if l.Spec.HolderIdentity == nil {
 			continue
 		}
 		rest, mine := strings.CutPrefix(*l.Spec.HolderIdentity, s.meta.Name)
-		if mine && (rest == "" || podSuffix.MatchString(rest)) {
+		if mine && (rest == "" || podSuffix(rest)) {
 			return fmt.Sprintf("holds Lease %s (%s)", l.Name, *l.Spec.HolderIdentity)
 		}
 	}
 	return ""
 }
 
-// idleWords match how a container is started that only waits for people.
-var idleWords = regexp.MustCompile(`(\bsleep\s+(infinity|inf|[0-9]{4,})|\btail\s+-f\s+/dev/null|\bpause$)`)
+// podSuffix tells whether a text is what follows the name of a workload in that of a
+// pod which a ReplicaSet, a DaemonSet or a StatefulSet made, alone or with what
+// libraries of leader election add to it. "-webhook-x2k4j" is of another workload: the
+// hash of a pod template has digits.
+func podSuffix(rest string) bool {
+	rest, found := strings.CutPrefix(rest, "-")
+	if !found {
+		return false
+	}
+	first, after := cutName(rest)
+	hash := len(first) >= 6 && len(first) <= 10 && strings.ContainsAny(first, "0123456789")
+	switch {
+	case first != "" && strings.Trim(first, "0123456789") == "":
+		return true // a StatefulSet's ordinal
+	case hash && strings.HasPrefix(after, "-"):
+		random, _ := cutName(after[1:])
+		return len(random) == 5
+	}
+	return len(first) == 5 && (after == "" || after[0] != '-')
+}
 
-// schedulerWords match how in-process schedulers are started.
-var schedulerWords = regexp.MustCompile(`(?i)(celery\b.*\bbeat\b|celery\b.*\s-B\b|\bschedule:(work|run)\b|\bairflow\b.*\bscheduler\b|^scheduler$|\bsupercronic\b|` +
-	`\bcrond?\b(\s+-[a-z]|$)|\bgo-crond\b|\bclockwork\b|\brqscheduler\b|\brq\s+scheduler\b|\bofelia\b|\bdkron\b|\bapscheduler\b|\bresque[:-]scheduler\b|\bsidekiq-cron\b|` +
-	`\bdagster-daemon\b|\bbull(mq)?-scheduler\b|\bquartz\b|\bjobrunr\b|\brundeck\b|\byacron\b)`)
+// cutName cuts off the letters and digits with which a text begins.
+func cutName(text string) (name, rest string) {
+	end := strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	if end < 0 {
+		return text, ""
+	}
+	return text[:end], text[end:]
+}
 
-var (
-	schedulerEnv  = regexp.MustCompile(`^((ENABLE|RUN|WITH|START|USE)_?(CRON|CRONS|CRONJOBS|SCHEDULER|SCHEDULES?|SCHEDULED_(JOBS|TASKS)|BEAT|CLOCK)|(.*_)?(CRON|SCHEDULER|SCHEDULING|QUARTZ|SCHEDULED_TASKS)_(ENABLED?|AUTO_?STARTUP)|SPRING_QUARTZ_.*|ORG_QUARTZ_.*)$`)
-	cronText      = regexp.MustCompile(`^(@(hourly|daily|weekly|monthly|yearly|midnight|every .+)|((\*|[0-9]+|\?)([-/,][0-9]+)*\s+){4,5}(\*|\?|[0-9A-Z]+)([-/,#][0-9A-Z]+)*)$`)
-	scheduleNamed = regexp.MustCompile(`(CRON|SCHEDULE)`)
-)
-
-func seeScheduler(s shape, _ Workload, _ context) string {
-	if !lasting(s.kind) {
+func seeScheduler(s *subject) string {
+	if !s.lasting() {
 		return ""
 	}
-	for _, c := range s.pod.Spec.Containers {
-		if m := schedulerWords.FindString(words(c)); m != "" {
-			return "is started with " + strings.TrimSpace(m)
+	for _, l := range s.containers() {
+		if l.idle {
+			continue
 		}
-		if m := schedulerImage.FindString(imageName(c.Image)); m != "" {
-			return "runs the scheduler image " + c.Image
+		if role := l.scheduling(len(s.w.Services) > 0); role != "" {
+			return role
 		}
-		for _, e := range c.Env {
-			switch {
-			case schedulerEnv.MatchString(e.Name) && !off(e.Value):
-				return "has " + e.Name
-			case scheduleNamed.MatchString(e.Name) && cronText.MatchString(strings.TrimSpace(e.Value)):
-				return fmt.Sprintf("has the schedule %s=%s", e.Name, e.Value)
-			}
+		if said := l.said[v1.SelfScheduled].always; said != "" && !l.vetoed[v1.SelfScheduled] {
+			return said
 		}
 	}
 	return ""
 }
 
-var schedulerImage = regexp.MustCompile(`^(ofelia|dkron|supercronic|rundeck|airflow-scheduler|.*-(cron|crond|crontab))$`)
-
-// gossipPorts are ports by which members of a cluster find each other, which are
-// used for little else (vendors' defaults).
-var gossipPorts = map[int32]string{
-	2380: "etcd peers", 4369: "Erlang epmd", 5701: "Hazelcast", 6222: "NATS routes", 7800: "JGroups", 7946: "memberlist", 8301: "Serf",
-	8558: "Akka management", 9094: "Alertmanager cluster", 9300: "Elasticsearch transport", 11111: "Orleans silo", 16379: "Redis cluster bus",
-	25520: "Akka remoting", 2552: "Akka remoting", 25672: "RabbitMQ cluster", 47500: "Ignite discovery", 47100: "Ignite communication", 4648: "Nomad Serf",
+// scheduling is how a container is started as a scheduler, "" if it is not. A name of
+// a team's own counts only where it does not serve: it may speak of anything.
+func (l look) scheduling(served bool) string {
+	if said := schedulers.said(l); said != "" && l.does&(computes|looksOn) == 0 {
+		return "is started with " + said
+	}
+	if l.does&schedules != 0 {
+		return "runs the scheduler " + l.Image
+	}
+	if said := l.role(schedulerWord); said != "" && !served && l.does&(computes|looksOn|keeps) == 0 && !l.in(gates) {
+		return "is started with " + said
+	}
+	return ""
 }
 
-var gossipPortName = regexp.MustCompile(`(gossip|memberlist|jgroups|serf|hazelcast|epmd|akka-remote|remoting|silo|intra-node|cluster-bus|membership|heartbeat|^cluster$|^peers?$|^management$)`)
-
-var gossipEnv = regexp.MustCompile(`^(HZ_.*|HAZELCAST_.*|JGROUPS_.*|KUBERNETES_PING_.*|OPENSHIFT_KUBE_PING_.*|AKKA_CLUSTER_.*|PEKKO_CLUSTER_.*|REQUIRED_CONTACT_POINT_NR|` +
-	`.*_CLUSTER_INITIAL_?CONTACT_?POINTS|RELEASE_DISTRIBUTION|RELEASE_COOKIE|ERLANG_COOKIE|RABBITMQ_ERLANG_COOKIE|LIBCLUSTER_.*|ORLEANS_.*|IGNITE_.*|MEMBERLIST_.*|GOSSIP_.*|CASSANDRA_SEEDS|` +
-	`discovery\.seed_hosts|DISCOVERY_SERVICE|KC_CACHE_STACK|INFINISPAN_CLUSTER.*|COHERENCE_WKA|EMQX_CLUSTER__.*|.*_GOSSIP_.*)$`)
-
-var gossipWords = regexp.MustCompile(`(--cluster\.peers?|--cluster\.listen-address|-memberlist\.|--memberlist|-Dhazelcast|-Djgroups|-Dinfinispan\.cluster|-Dakka\.cluster|-Dpekko\.cluster|` +
-	`--join[= ]|-retry-join|--initial-cluster|--seeds[= ]|--serf|-Dcoherence)`)
-
-func seeGossip(s shape, _ Workload, _ context) string {
-	if !lasting(s.kind) {
+func seeGossip(s *subject) string {
+	if !s.lasting() {
 		return ""
 	}
-	for _, c := range s.pod.Spec.Containers {
-		for _, p := range c.Ports {
-			if who, ok := gossipPorts[p.ContainerPort]; ok {
-				return fmt.Sprintf("listens on port %d (%s)", p.ContainerPort, who)
-			}
-			if m := gossipPortName.FindString(p.Name); m != "" && p.Name != "management" {
-				return fmt.Sprintf("listens on a port named %s (%d)", p.Name, p.ContainerPort)
-			}
+	for _, l := range s.containers() {
+		if l.idle || l.does&looksOn != 0 {
+			continue
 		}
-		if m := gossipWords.FindString(words(c)); m != "" {
-			return "is started with " + strings.TrimRight(m, "= ")
+		if said := l.gossipPort(); said != "" {
+			return said
 		}
-		for _, e := range c.Env {
-			if m := gossipWords.FindString(e.Value); m != "" {
-				return fmt.Sprintf("has %s with %s", e.Name, strings.TrimRight(m, "= "))
-			}
-			if gossipEnv.MatchString(e.Name) && !off(e.Value) && e.Value != "local" {
-				return "has " + e.Name
-			}
+		if l.vetoed[v1.Gossiping] {
+			continue
+		}
+		if said := l.said[v1.Gossiping].always; said != "" {
+			return said
+		}
+		if l.does&gossips != 0 && s.replicas > 1 {
+			return fmt.Sprintf("runs %d of %s, which find each other", s.replicas, l.Image)
+		}
+		if i := slices.IndexFunc(l.settings, func(s setting) bool { return strings.HasSuffix(s.key, "COOKIE") && erlangCookie(s.key) }); i >= 0 && s.replicas > 1 {
+			return fmt.Sprintf("has %s for its %d replicas", l.settings[i].text, s.replicas)
 		}
 	}
 	return ""
+}
+
+// erlangCookie tells whether a variable is the secret that nodes of Erlang share.
+func erlangCookie(key string) bool {
+	for _, name := range []string{"RELEASE_COOKIE", "ERLANG_COOKIE", "ERL_COOKIE", "NODE_COOKIE"} {
+		if key == name || strings.HasSuffix(key, "_"+name) {
+			return true
+		}
+	}
+	return false
+}
+
+// gossipPort tells by which of its ports a container meets others of its kind.
+func (l look) gossipPort() string {
+	for _, p := range l.Ports {
+		who, known := gossipPorts[p.ContainerPort]
+		if p.ContainerPort == meshPort && l.in(meshed) && !l.vetoed[v1.Gossiping] {
+			who, known = "Alertmanager cluster", true
+		}
+		if known && l.does&(passes|computes) == 0 {
+			return fmt.Sprintf("listens on port %d (%s)", p.ContainerPort, who)
+		}
+		if gossipName(p.Name) {
+			return fmt.Sprintf("listens on a port named %s (%d)", p.Name, p.ContainerPort)
+		}
+	}
+	return ""
+}
+
+// meshed are the programs that use Alertmanager's port as it does.
+var meshed = set("alertmanager grafana grafana-enterprise mimir vmalertmanager")
+
+// gossipName tells whether a port's name is that of a protocol between members.
+func gossipName(name string) bool {
+	if gossipPortNames[name] {
+		return true
+	}
+	words := subwords(name)
+	return slices.ContainsFunc(words, func(word string) bool { return gossipPortWords[word] }) &&
+		!(len(words) > 1 && clientPortWords[words[len(words)-1]])
 }
 
 // queueKinds are the triggers of KEDA that watch a queue or a stream.
-var queueKinds = regexp.MustCompile(`^(kafka|apache-kafka|rabbitmq|aws-sqs-queue|aws-kinesis-stream|aws-dynamodb-streams|gcp-pubsub|azure-(queue|servicebus|eventhub)|nats-jetstream|stan|pulsar|activemq|artemis-queue|redis(-\w+)*-streams|redis|redis-cluster|redis-sentinel|ibmmq|solace-event-queue|beanstalkd|liiklus)$`)
+var queueKinds = set(`kafka apache-kafka rabbitmq aws-sqs-queue aws-kinesis-stream aws-dynamodb-streams gcp-pubsub gcp-cloudtasks azure-queue azure-servicebus azure-eventhub nats-jetstream stan pulsar activemq artemis-queue
+	redis redis-streams redis-cluster redis-cluster-streams redis-sentinel redis-sentinel-streams ibmmq solace-event-queue solace-direct-messaging beanstalkd liiklus nsq temporal`)
 
-func seeTrigger(s shape, _ Workload, c context) string {
-	for _, u := range c.triggers[s.meta.Namespace] {
+func seeTrigger(s *subject) string {
+	if !s.lasting() {
+		return ""
+	}
+	for _, u := range s.around.triggers[s.meta.Namespace] {
 		name, _, _ := unstructured.NestedString(u.Object, "spec", "scaleTargetRef", "name")
 		kind, _, _ := unstructured.NestedString(u.Object, "spec", "scaleTargetRef", "kind")
 		if name != s.meta.Name || kind != "" && kind != s.kind {
@@ -161,7 +182,7 @@ func seeTrigger(s shape, _ Workload, c context) string {
 		triggers, _, _ := unstructured.NestedSlice(u.Object, "spec", "triggers")
 		for _, t := range triggers {
 			if m, ok := t.(map[string]any); ok {
-				if text, _ := m["type"].(string); queueKinds.MatchString(text) {
+				if text, _ := m["type"].(string); queueKinds[text] {
 					return fmt.Sprintf("%s %s scales it by %s", u.GetKind(), u.GetName(), text)
 				}
 			}
@@ -170,56 +191,50 @@ func seeTrigger(s shape, _ Workload, c context) string {
 	return ""
 }
 
-// consumerWords match how queue workers are started.
-var consumerWords = regexp.MustCompile(`(?i)(\bcelery\b.*\bworker\b|\bsidekiq\b|\brq\s+worker\b|\bqueue:(work|listen)\b|\bhorizon$|\bmessenger:consume\b|\bjobs:work\b|\bresque(:work)?\b|` +
-	`\bdramatiq\b|\barq\b|\bhuey_consumer\b|\bdelayed_job\b|\bgood_job\b|\bsolid_queue\b|\bfaktory[-_]worker\b|\bqueue:consume\b|\bconsumer:start\b|\brabbitmq:consumer\b|\bkafka[-_]consumer\b|` +
-	`--consumer[-_.]group\b|\bconnect-(distributed|standalone|mirror-maker)\b)`)
-
-// consumerEnv matches settings that only a consumer has: its group, what it keeps of
-// Kafka Connect's own topics, and a queue's workers inside a web server.
-var consumerEnv = regexp.MustCompile(`(^|_)(KAFKA_CONSUMER_\w+|(CONFIG|OFFSET)_STORAGE_TOPIC|SOLID_QUEUE_IN_PUMA|CONSUMER_GROUP(_ID)?|GROUP_INSTANCE_ID|KAFKA_(CONSUMER_)?GROUP(_ID)?|SUBSCRIPTION_(ID|NAME)|PUBSUB_SUBSCRIPTION|SQS_QUEUE(_URL|_NAME)?|TRANSACTIONAL_ID)$`)
-
-func seeConsumer(s shape, _ Workload, _ context) string {
-	if !lasting(s.kind) {
+func seeConsumer(s *subject) string {
+	if !s.lasting() {
 		return ""
 	}
-	for _, c := range s.pod.Spec.Containers {
-		if m := consumerWords.FindString(words(c)); m != "" && !schedulerWords.MatchString(words(c)) {
-			return "is started with " + m
+	for _, l := range s.containers() {
+		if l.idle || l.does&(keeps|looksOn) != 0 {
+			continue
 		}
-		if i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return consumerEnv.MatchString(e.Name) && !off(e.Value) }); i >= 0 {
-			return "has " + c.Env[i].Name
+		if said := consumers.said(l); said != "" {
+			return "is started with " + said
+		}
+		if l.does&consumes != 0 {
+			return "runs " + l.Image + ", which takes messages"
+		}
+		said := l.said[v1.QueueClient].always
+		if said != "" && !l.vetoed[v1.QueueClient] && l.scheduling(true) == "" {
+			return said
 		}
 	}
 	return ""
 }
 
-var (
-	queueEnv = regexp.MustCompile(`(^|_)(KAFKA|RABBITMQ|RABBIT|AMQP|NATS|SQS|PUBSUB|KINESIS|ACTIVEMQ|ARTEMIS|PULSAR|CELERY|SIDEKIQ|SERVICEBUS|EVENTHUB|STOMP|MQTT|IBMMQ|REDPANDA|BEANSTALKD|NSQ|JETSTREAM)(_|$)`)
-	// queueAside matches names that speak of a queue's programs, not of a queue.
-	queueAside = regexp.MustCompile(`(^|_)(IMAGES?|VERSIONS?|TAG|EXPORTER|METRICS)(_|$)`)
-	// workerWord is the role by which programs with several are told to work off a queue.
-	workerWord = regexp.MustCompile(`(^|\s)(worker|(rust-)?consumer)(\s|$)`)
-	queueURL   = regexp.MustCompile(`(^|[\s,=])(amqps?|kafka|nats|stomp|mqtts?|pulsar|beanstalk)(\+ssl)?://|[a-z0-9]:(9092|5671|5672|4222|6650|61616|11300|1883)(,|/|$)`)
-)
-
-func seeQueue(s shape, w Workload, _ context) string {
-	if len(w.Services) > 0 || !lasting(s.kind) {
+func seeQueue(s *subject) string {
+	if len(s.w.Services) > 0 || !s.lasting() {
 		return ""
 	}
-	for _, c := range s.pod.Spec.Containers {
-		if storeImage.MatchString(imageName(c.Image)) || strings.Contains(imageName(c.Image), "exporter") || idleWords.MatchString(words(c)) {
+	for _, l := range s.containers() {
+		if l.idle || l.does&(keeps|looksOn) != 0 || l.in(gates) || l.scheduling(false) != "" || strings.HasPrefix(l.said[v1.SelfScheduled].always, "has ") && l.roleOfVariable() {
 			continue
 		}
-		if m := workerWord.FindString(words(c)); m != "" && !schedulerWords.MatchString(words(c)) {
-			return "is started as a " + strings.TrimSpace(m) + " and has no Service"
+		if said := l.role(workerWord); said != "" && l.does&computes == 0 {
+			return "is started with " + said + " and has no Service"
 		}
-		for _, e := range c.Env {
-			named := queueEnv.MatchString(e.Name) && !queueAside.MatchString(e.Name)
-			if named && !off(e.Value) || queueURL.MatchString(e.Value) {
-				return "has " + e.Name + " and no Service"
-			}
+		if said := l.said[v1.QueueClient].unserved; said != "" && !l.vetoed[v1.QueueClient] {
+			return said + " and no Service"
 		}
 	}
 	return ""
+}
+
+// roleOfVariable tells whether a variable makes a container a scheduler.
+func (l look) roleOfVariable() bool {
+	return slices.ContainsFunc(l.settings, func(s setting) bool {
+		trait, _ := roleIn(s)
+		return trait == v1.SelfScheduled
+	})
 }
