@@ -136,15 +136,25 @@ func set(text string) map[string]bool {
 // scriptMarks stand between words of shell scripts.
 const scriptMarks = " \t\n;|&()'\"`$<>"
 
-// wordsOf is how a container is started, word by word.
+// naming are the flags whose value is a name that somebody gave: celery worker -Q beat
+// is no beat.
+var naming = set("-Q --queues -n --hostname --pidfile --logfile -s --name")
+
+// wordsOf is how a container is started, word by word, without names that are given.
 func wordsOf(c corev1.Container) []string {
 	var out []string
+	before := ""
 	for _, text := range slices.Concat(c.Command, c.Args) {
 		for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(scriptMarks, r) }) {
-			if !strings.HasPrefix(word, "-") {
-				word = strings.ToLower(word)
+			if !naming[before] || strings.HasPrefix(word, "-") {
+				out = append(out, word)
 			}
-			out = append(out, word)
+			before = word
+		}
+	}
+	for i, word := range out {
+		if !strings.HasPrefix(word, "-") {
+			out[i] = strings.ToLower(word)
 		}
 	}
 	return out

@@ -115,6 +115,9 @@ func seeGossip(s *subject) string {
 		if said := l.said[v1.Gossiping].always; said != "" {
 			return said
 		}
+		if said := meeting.said(l); said != "" {
+			return "is started with " + said
+		}
 		if l.does&gossips != 0 && s.replicas > 1 {
 			return fmt.Sprintf("runs %d of %s, which find each other", s.replicas, l.Image)
 		}

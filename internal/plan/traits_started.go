@@ -7,7 +7,7 @@ import (
 // consumers are the ways in which workers of known libraries and products are
 // started, a Service or not.
 var consumers = phrasesOf(`
-	celery worker, celery -B, celery --beat, celeryworker, celery multi, celery-worker, celery-exportworker, rq worker, rqworker, manage.py rqworker, manage.py qcluster, manage.py run_huey,
+	celery worker, celery -B, celery --beat, celeryworker, celery multi, celery-worker, run-celery-with-beat.sh, celery_with_exporter.sh, celery-exportworker, rq worker, rqworker, manage.py rqworker, manage.py qcluster, manage.py run_huey,
 	manage.py process_tasks, manage.py db_worker, manage.py runworker, manage.py celery_worker, manage.py consume, manage.py dramatiq, manage.py rundramatiq, manage.py rundelayedworker,
 	dramatiq, arq, saq, huey_consumer, huey_consumer.py, faust worker, taskiq worker, procrastinate worker, streaq, nameko run, faststream run, mrq-worker, pgqueuer run, dagster-celery worker,
 	funcx-worker, prefect worker, prefect agent, luigid-worker, superset worker, airflow worker, redash worker,
@@ -33,6 +33,10 @@ var schedulers = phrasesOf(`
 	clockwork, clockworkd, clock, zhong, rufus-scheduler, resque:scheduler, resque-scheduler, sidekiq-scheduler, sidekiq-cron, arask, crono,
 	bull-scheduler, bullmq-scheduler, agenda, bree, quartz, jobrunr, rundeck, xxl-job-admin, powerjob-server, kestra scheduler, kestra standalone, zammad-scheduler, zammad scheduler, postal cron, lago clock, st2timersengine, st2scheduler-cron,
 	docker-worker-celery --with-scheduler, worker --with-scheduler, dolphinscheduler-master, dapr-scheduler, snooze-cron, glitchtip beat, messenger:consume scheduler_default, messenger:consume scheduler, sidekiq scheduler`)
+
+// meeting are the ways in which members that find each other are started.
+var meeting = phrasesOf(`java -cluster, vertx -cluster, vertx run -cluster, serf agent, nomad agent, consul agent, --serf, dkron agent --server, standalone-ha.xml, standalone-full-ha.xml, standalone-microprofile-ha.xml,
+	-Djboss.server.default.config=standalone-ha.xml, --clustermode, jgroups, hazelcast-start, hz-start, ignite.sh, gfsh start, weave-gitops-gossip`)
 
 // words of names of scripts, modules and subcommands that tell a worker or a scheduler.
 var (
