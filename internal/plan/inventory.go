@@ -122,7 +122,7 @@ type shape struct {
 	meta     *metav1.ObjectMeta
 	pod      *corev1.PodTemplateSpec
 	replicas int32
-	// alone says why two of its pods never run at once; "" if they may.
+	// alone says why it never has a pod more than it asks for; "" if it may.
 	alone string
 	// claims are the claim templates of a StatefulSet.
 	claims []corev1.PersistentVolumeClaim
@@ -186,16 +186,21 @@ func made(obj metav1.Object) bool {
 	return false
 }
 
-// whyAlone tells why two pods of a Deployment never run at once, "" if they may.
+// whyAlone tells why a Deployment never has a pod more than it asks for, "" if it may.
 func whyAlone(d *appsv1.Deployment) string {
 	rolling := d.Spec.Strategy.RollingUpdate
 	switch {
 	case d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
 		return "its strategy is Recreate: two of its pods must not run at once"
-	case count(d.Spec.Replicas) == 1 && rolling != nil && rolling.MaxSurge != nil && rolling.MaxSurge.IntValue() == 0 && rolling.MaxSurge.String() != "":
-		if n, err := strconv.Atoi(strings.TrimSuffix(rolling.MaxSurge.String(), "%")); err == nil && n == 0 {
+	case rolling != nil && rolling.MaxSurge != nil && rolling.MaxSurge.IntValue() == 0 && rolling.MaxSurge.String() != "":
+		n, err := strconv.Atoi(strings.TrimSuffix(rolling.MaxSurge.String(), "%"))
+		switch {
+		case err != nil || n != 0:
+			return ""
+		case count(d.Spec.Replicas) == 1:
 			return "one replica and maxSurge 0: its only pod ends before the next begins"
 		}
+		return "maxSurge 0: it never has more pods at once than it asks for"
 	}
 	return ""
 }

@@ -47,9 +47,9 @@ type setting struct {
 	flag             bool
 }
 
-// told is what settings tell of one trait: the evidence that holds in any case, and
-// that which holds only if nothing serves.
-type told struct{ always, unserved string }
+// told is what settings tell of one trait: the evidence that holds in any case, that
+// which holds only if nothing serves, and that of a role which a variable gives.
+type told struct{ always, unserved, role string }
 
 // containers are those of a workload's pods that run as long as the pod does.
 func (s *subject) containers() []look {
@@ -213,7 +213,10 @@ func settingsOf(c corev1.Container) []setting {
 	var out []setting
 	for _, e := range c.Env {
 		out = append(out, setting{text: e.Name, key: keyOf(e.Name), value: e.Value})
-		if strings.Contains(e.Value, "-D") {
+		switch {
+		case startsMore(e.Name):
+			out = appendFlags(out, strings.Fields(e.Value), "-")
+		case strings.Contains(e.Value, "-D"):
 			out = appendFlags(out, strings.Fields(e.Value), "-D")
 		}
 	}
@@ -226,6 +229,16 @@ func settingsOf(c corev1.Container) []setting {
 		}
 	}
 	return out
+}
+
+// startsMore tells whether a variable holds flags for what is started.
+func startsMore(name string) bool {
+	for _, end := range []string{"ARGS", "OPTS", "FLAGS", "OPTIONS"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
 }
 
 func appendFlags(out []setting, words []string, prefix string) []setting {

@@ -6,8 +6,8 @@ var storePorts = map[int32]string{
 	389: "LDAP", 636: "LDAP", 1389: "LDAP", 1414: "IBM MQ", 1433: "SQL Server", 1521: "Oracle", 1883: "MQTT", 2181: "ZooKeeper", 2379: "etcd", 3306: "MySQL", 4150: "NSQ", 4222: "NATS", 4730: "Gearman", 5432: "PostgreSQL",
 	5671: "AMQP", 5672: "AMQP", 5984: "CouchDB", 6379: "Redis", 6650: "Pulsar", 7687: "Neo4j", 8529: "ArangoDB", 9042: "Cassandra",
 	9092: "Kafka", 9200: "Elasticsearch", 11211: "memcached", 11300: "beanstalkd", 26257: "CockroachDB", 26379: "Redis Sentinel", 27017: "MongoDB",
-	27018: "MongoDB", 27019: "MongoDB", 28015: "RethinkDB", 33060: "MySQL", 55555: "Solace", 61613: "STOMP", 61616: "ActiveMQ", 8883: "MQTT", 10911: "RocketMQ",
-	3050: "Firebird", 8091: "Couchbase", 11210: "Couchbase", 10800: "Ignite", 11222: "Infinispan", 19530: "Milvus", 6333: "Qdrant", 7700: "Meilisearch", 8108: "Typesense", 8983: "Solr", 5433: "PostgreSQL", 8812: "QuestDB",
+	27018: "MongoDB", 27019: "MongoDB", 33060: "MySQL", 55555: "Solace", 61613: "STOMP", 61616: "ActiveMQ", 8883: "MQTT", 10911: "RocketMQ",
+	11210: "Couchbase", 10800: "Ignite", 11222: "Infinispan", 19530: "Milvus", 6333: "Qdrant", 7700: "Meilisearch", 8108: "Typesense", 8983: "Solr", 8812: "QuestDB",
 }
 
 // storePortNames are names of ports by which stores and brokers are known.
@@ -16,6 +16,9 @@ var storePortNames = set(`redis valkey keydb memcached memcache mongo mongodb my
 	tcp-redis tcp-valkey tcp-mysql tcp-mariadb tcp-postgresql tcp-postgres tcp-mongodb tcp-mongo tcp-amqp tcp-amqps tcp-mqtt tcp-kafka tcp-cql tcp-memcached tcp-memcache tcp-couchdb tcp-zookeeper tcp-bolt tcp-nats tcp-etcd tcp-ldap tcp-elasticsearch
 	mssql sqlserver oracle db2 arangodb cockroachdb aerospike rethinkdb tcp-mssql milvus qdrant meilisearch typesense solr minio-api nfs`)
 
+// asidePortWords in a port's name tell that it only shows how the program is.
+var asidePortWords = set(`metrics prom prometheus health healthz probe readyz livez debug`)
+
 // gossipPorts are ports by which members of a cluster find each other, which are
 // used for little else (vendors' defaults).
 var gossipPorts = map[int32]string{
@@ -23,7 +26,7 @@ var gossipPorts = map[int32]string{
 	8558: "Akka management", 9300: "Elasticsearch transport", 11111: "Orleans silo", 16379: "Redis cluster bus",
 	25520: "Akka remoting", 2552: "Akka remoting", 2551: "Akka remoting", 25672: "RabbitMQ cluster", 47500: "Ignite discovery", 47100: "Ignite communication", 4648: "Nomad Serf", 8946: "dkron Serf",
 	4370: "EMQX cluster", 44053: "VerneMQ cluster", 26502: "Zeebe members", 10334: "Geode locator", 7574: "Coherence", 6933: "ringpop", 6934: "ringpop", 6935: "ringpop", 6939: "ringpop",
-	5702: "Hazelcast", 17355: "Akka management", 4053: "Akka remoting", 4300: "CrateDB transport",
+	5702: "Hazelcast", 17355: "Akka management", 4053: "Akka remoting",
 }
 
 // meshPort is Alertmanager's, and what is built on it; Kafka's brokers use it too.

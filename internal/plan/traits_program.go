@@ -44,9 +44,11 @@ func whatItDoes(l look) does {
 // a program: it keeps nothing, and may only look on.
 func beside(l look) does {
 	var out does
-	for _, word := range subwords(l.name) {
+	words := subwords(l.name)
+	for _, word := range words {
 		switch {
-		case onlookers[word]:
+		case onlookers[word],
+			maybeOnlookers[word] && slices.ContainsFunc(words, func(other string) bool { return brokerWords[other] }):
 			return passes | looksOn
 		case besides[word]:
 			out = passes
@@ -59,7 +61,7 @@ func beside(l look) does {
 // as those of teams' own do: orders-mysql.
 func endsLikeStore(l look) bool {
 	cut := strings.LastIndexByte(l.name, '-')
-	return cut > 0 && storeEndings[l.name[cut+1:]]
+	return cut > 0 && storeEndings[l.name[cut+1:]] && !slices.ContainsFunc(subwords(l.name), func(word string) bool { return tools[word] })
 }
 
 // saidByFlag tells whether one of p is a flag by which a container is started, with

@@ -41,7 +41,7 @@ var gates = set(`
 	cloud-sql-proxy cloudsql-proxy gce-proxy sql-proxy alloydb-auth-proxy alloydb-proxy cloudsql-docker/gce-proxy rds-proxy
 	mongos mongobetween mongoproxy ferretdb stargate stargate-4_0 coordinator-4_0 zdm-proxy cassandra-proxy cql-proxy
 	kafka-proxy kafka-rest cp-kafka-rest kafka-bridge schema-registry cp-schema-registry karapace apicurio-registry zilla kroxylicious conduktor-gateway amqproxy amqpproxy nats-proxy pulsar-proxy rocketmq-proxy rocketmq-namesrv
-	etcd-proxy grpc-proxy s3proxy oauth2-proxy s3gw juicefs juicefs-s3 minio-gateway s3-proxy s3-gateway keycloak-gatekeeper ldap-proxy glauth goauthentik/ldap authentik-ldap
+	kine etcd-proxy grpc-proxy s3proxy oauth2-proxy s3gw juicefs juicefs-s3 minio-gateway s3-proxy s3-gateway keycloak-gatekeeper ldap-proxy glauth goauthentik/ldap authentik-ldap
 	tb-mqtt-transport tb-coap-transport tb-http-transport tb-lwm2m-transport chirpstack-gateway-bridge mqtt-gateway mqtt-proxy
 	boundary teleport teleport-distroless strongdm hoop cloudflared tailscale ngrok materialize-balancerd edgedb-proxy neon-proxy compute-node vald-gateway vald-lb-gateway
 	litellm hasura graphql-engine postgrest pgwatch janusgraph opentsdb kairosdb gotenberg
@@ -64,14 +64,22 @@ var besides = set(`exporter exporters operator operators controller ui gui webui
 	crd crds configurator config setup bootstrap schema checker health healthcheck probe relay tunnel collector scraper`)
 
 // onlookers are those of besides that look at brokers, or run them, and take nothing
-// off their queues.
-var onlookers = set(`exporter exporters operator operators controller ui gui webui console admin administrator dashboard dashboards viewer browser explorer monitor monitoring manager`)
+// off their queues; others may be what a team calls its own program, device-manager,
+// and are onlookers if the name has that of a broker too, as kafka-manager.
+var (
+	onlookers      = set(`exporter exporters operator operators`)
+	maybeOnlookers = set(`controller ui gui webui console admin administrator dashboard dashboards viewer browser explorer monitor monitoring manager`)
+	brokerWords    = set(`kafka rabbitmq rabbit nats redis celery rq rqueue bull bullmq pulsar mqtt sqs queue queues activemq artemis beanstalkd sidekiq resque nsq redpanda rocketmq jobs`)
+)
+
+// tools are words in names of images that work on a store, and are none.
+var tools = set(`backup backups restore dump exporter operator controller client cli tools init migrate migration migrations proxy agent adapter ui admin sync loader seed check checker wait to test`)
 
 // storeEndings end the names of images of teams' own stores.
 var storeEndings = set(`db database postgres postgresql mysql mariadb mongo mongodb redis valkey memcached rabbitmq kafka elasticsearch opensearch cassandra couchdb clickhouse influxdb minio zookeeper`)
 
 // lookers see a broker to show or to manage it, and take nothing off its queues.
-var lookers = set(`flower celery-exporter kafka-ui akhq kafdrop kafka-manager cmak burrow kminion kowl redpanda-console conduktor-console cruise-control kafka-lag-exporter nats-box nats-surveyor nui
+var lookers = set(`mqtt2prometheus flower celery-exporter kafka-ui akhq kafdrop kafka-manager cmak burrow kminion kowl redpanda-console conduktor-console cruise-control kafka-lag-exporter nats-box nats-surveyor nui
 	asynqmon rq-dashboard rqmonitor bull-board arena bull-exporter resque-web sidekiq-web rabbitmq-exporter rabbitmq-monitor kafka-topics-ui kafka-connect-ui schema-registry-ui mqtt-explorer
 	topic-operator entity-operator pulsar-manager hawtio celery-insights leek kouncil kpow redpanda-connectors-ui queue-proxy eventbus-controller lenses cp-enterprise-control-center control-center`)
 
@@ -86,7 +94,7 @@ var ownSchedulers = set(`ofelia dkron supercronic rundeck airflow-scheduler go-c
 	schedulix joc-cockpit js7-controller cronmaster crontab-ui healthchecks-cron snapshot-scheduler-cron`)
 
 // ownConsumers are programs that take messages whatever they are started with.
-var ownConsumers = set(`kafka-connect cp-kafka-connect cp-kafka-connect-base cp-server-connect debezium/connect debezium/server-consumer debezium-connect connect-base kafka-connect-base cp-kafka-mirrormaker cp-replicator cp-enterprise-replicator mirrormaker kafka-mirror-maker
+var ownConsumers = set(`airflow-worker datahub-mae-consumer datahub-mce-consumer kafka-connect cp-kafka-connect cp-kafka-connect-base cp-server-connect debezium/connect debezium/server-consumer debezium-connect connect-base kafka-connect-base cp-kafka-mirrormaker cp-replicator cp-enterprise-replicator mirrormaker kafka-mirror-maker
 	jaeger-ingester ksqldb-server cp-ksqldb-server ksqldb gitlab-sidekiq-ee gitlab-sidekiq-ce gitlab-sidekiq snuba-consumer langfuse-worker novu/worker queue-worker openfaas/queue-worker faas-queue-worker
 	posthog-plugin-server plugin-server appflowy_worker knative-kafka-broker-dispatcher kafka-broker-dispatcher celery-worker rq-worker sidekiq flower-worker uploader-worker unstructured-worker dagster-celery
 	skywalking-kafka-fetcher kafka-consumer tb-js-executor`)

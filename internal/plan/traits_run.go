@@ -92,6 +92,9 @@ func (l look) scheduling(served bool) string {
 	if l.does&schedules != 0 {
 		return "runs the scheduler " + l.Image
 	}
+	if said := l.said[v1.SelfScheduled].role; said != "" && l.does&(computes|looksOn) == 0 {
+		return said
+	}
 	if said := l.role(schedulerWord); said != "" && !served && l.does&(computes|looksOn|keeps) == 0 && !l.in(gates) {
 		return "is started with " + said
 	}
@@ -221,23 +224,18 @@ func seeQueue(s *subject) string {
 		return ""
 	}
 	for _, l := range s.containers() {
-		if l.idle || l.does&(keeps|looksOn) != 0 || l.in(gates) || l.scheduling(false) != "" || strings.HasPrefix(l.said[v1.SelfScheduled].always, "has ") && l.roleOfVariable() {
+		if l.idle || l.does&(keeps|looksOn) != 0 || l.in(gates) || l.scheduling(false) != "" {
 			continue
 		}
 		if said := l.role(workerWord); said != "" && l.does&computes == 0 {
 			return "is started with " + said + " and has no Service"
+		}
+		if said := l.said[v1.QueueClient].role; said != "" && l.does&computes == 0 {
+			return said + " and no Service"
 		}
 		if said := l.said[v1.QueueClient].unserved; said != "" && !l.vetoed[v1.QueueClient] {
 			return said + " and no Service"
 		}
 	}
 	return ""
-}
-
-// roleOfVariable tells whether a variable makes a container a scheduler.
-func (l look) roleOfVariable() bool {
-	return slices.ContainsFunc(l.settings, func(s setting) bool {
-		trait, _ := roleIn(s)
-		return trait == v1.SelfScheduled
-	})
 }

@@ -32,6 +32,7 @@ var settingRows = []settingRow{
 	{trait: v1.LeaderElecting, names: `LEADER_ELECT LEADER_ELECTION LEADERELECT LEADERELECTION LEADER_ELECTOR LEADER_LEASE ENABLE_LEADER$
 		LEADER_ELECTED LEADER_LOCK KUBERNETES_LEADER CLUSTER_KUBERNETES_LEADER LEADER_ENABLED$ LEADER_ROLE USE_LEADER_ELECTOR CONFIG_LEADER
 		CONTROLLER_ELECTION_ID LEADER_KEY$ HA_LEADER`},
+	{trait: v1.LeaderElecting, values: "kubernetes zookeeper", names: `HIGH_AVAILABILITY$ HIGH_AVAILABILITY_TYPE$`},
 	{trait: v1.LeaderElecting, flags: true, names: `^ELECTION_ID$ ^ENABLE_LEADER ^ELECT_LEADER$ ^LEADER$ ^LEASE_LOCK_NAME$`},
 
 	// Schedules inside the process: common switches, Quartz, ShedLock, APScheduler, Good
@@ -47,7 +48,8 @@ var settingRows = []settingRow{
 		QUARTZ SHEDLOCK APSCHEDULER CELERY_BEAT_SCHEDULE CELERY_BEAT_SCHEDULER CELERYBEAT MAX_CRON_THREADS CRON_THREADS
 		CRON_SPEC$ CRON_SCHEDULE_ENABLED$ LARAVEL_SCHEDULE LARAVEL_SCHEDULER AUTORUN_LARAVEL_SCHEDULER AGENDA_ENABLED$ JOB_SCHEDULER_ENABLED$
 		BACKUP_SCHEDULER_ENABLED$ NODE_CRON ENABLE_TIMERS$ TIMERS_ENABLED$ DB_SCHEDULER`},
-	{trait: v1.SelfScheduled, values: "true 1 yes on enabled", names: `^CRON$ ^CRONS$ ^SCHEDULER$ ^BEAT$`},
+	{trait: v1.SelfScheduled, values: "true 1 yes on enabled", names: `CRON$ CRONS$ CRONJOBS$ ^SCHEDULER$ ^SCHEDULES$ ^BEAT$`},
+	{trait: v1.SelfScheduled, values: "hourly daily weekly monthly", names: `SCHEDULE$`},
 	{trait: v1.SelfScheduled, values: "cron internal", names: `CRON_MODE$`},
 
 	// Members that find each other: Hazelcast, Infinispan and JGroups, Akka and Pekko,
@@ -86,7 +88,7 @@ var settingRows = []settingRow{
 		MP_MESSAGING_INCOMING IN_0_GROUP IN_0_CONSUMER IN_0_DESTINATION INPUT_GROUP INPUT_TOPIC INPUT_TOPICS SOURCE_TOPIC SOURCE_TOPICS INPUT_QUEUE INPUT_QUEUE_URL SOURCE_QUEUE SOURCE_QUEUE_URL
 		CONSUME_QUEUE CONSUMER_QUEUE CONSUME_TOPIC CONSUME_TOPICS LISTEN_QUEUE INBOUND_QUEUE INCOMING_QUEUE READ_QUEUE WORK_QUEUE_URL
 		SUBSCRIPTION_ID SUBSCRIPTION_NAME SUBSCRIPTION_PATH PUBSUB_SUBSCRIPTION PUBSUB_SUBSCRIPTIONS PULSAR_SUBSCRIPTION SERVICEBUS_SUBSCRIPTION SERVICE_BUS_SUBSCRIPTION TOPIC_SUBSCRIPTION
-		SUBSCRIPTION_CLIENT_NAME BUS_SUBSCRIPTION_NAME MQTT_SHARED_SUBSCRIPTION SNS_SUBSCRIPTION
+		SUBSCRIPTION_CLIENT_NAME BUS_SUBSCRIPTION_NAME MQTT_SHARED_SUBSCRIPTION SNS_SUBSCRIPTION SUBSCRIPTION$ SUBSCRIBE_TOPIC SUBSCRIBE_TOPICS QUEUE_GROUP WAIT_TIME_SECONDS MAX_NUMBER_OF_MESSAGES SQS_MAX_MESSAGES SQS_CONCURRENCY RECEIVE_QUEUE
 		PREFETCH PREFETCH_COUNT VISIBILITY_TIMEOUT DURABLE_NAME NATS_CONSUMER NATS_DURABLE NATS_QUEUE_GROUP JETSTREAM_CONSUMER JETSTREAM_DURABLE
 		KCL_APPLICATION_NAME KINESIS_APPLICATION_NAME KINESIS_CONSUMER EVENTHUB_CONSUMER EVENT_HUB_CONSUMER
 		TRANSACTIONAL_ID SOLID_QUEUE_IN_PUMA RUN_SOLID_QUEUE OBAN_QUEUES OBAN_QUEUE RUN_WORKER$ RUN_WORKERS$ ENABLE_WORKER$ ENABLE_WORKERS$ START_WORKER$ START_WORKERS$ WORKER_ENABLED$ WORKERS_ENABLED$
@@ -151,7 +153,7 @@ func readSettings(all []setting) (said map[v1.Trait]told, vetoed map[v1.Trait]bo
 			said[v1.QueueClient] = said[v1.QueueClient].with(s.evidence(), true)
 		}
 		if trait, role := roleIn(s); role != "" {
-			said[trait] = said[trait].with(fmt.Sprintf("has %s=%s", s.text, s.value), trait == v1.QueueClient)
+			said[trait] = said[trait].as(fmt.Sprintf("has %s=%s", s.text, s.value))
 		}
 	}
 	return said, vetoed
@@ -194,6 +196,9 @@ func (r *settingRow) holds(s setting, rest string) (on, veto bool) {
 			return false, !isOff
 		}
 	}
+	if isOff && r.values != "" && r.trait != v1.Gossiping {
+		return false, false // one schedule that is off says nothing of others
+	}
 	if isOff {
 		switch rest {
 		case "", "_ENABLED", "_ENABLE", "_AUTO_STARTUP", "_AUTOSTART", "_STARTUP":
@@ -213,6 +218,13 @@ func (t told) with(evidence string, unserved bool) told {
 		t.unserved = evidence
 	case !unserved && t.always == "":
 		t.always = evidence
+	}
+	return t
+}
+
+func (t told) as(role string) told {
+	if t.role == "" {
+		t.role = role
 	}
 	return t
 }

@@ -1,8 +1,6 @@
 package plan
 
-import (
-	"strings"
-)
+import "strings"
 
 // consumers are the ways in which workers of known libraries and products are
 // started, a Service or not.
@@ -40,7 +38,7 @@ var meeting = phrasesOf(`java -cluster, vertx -cluster, vertx run -cluster, serf
 
 // words of names of scripts, modules and subcommands that tell a worker or a scheduler.
 var (
-	workerWord = set(`worker workers consumer consumers consume subscriber subscribers celeryworker queueworker taskworker exportworker jobworker rqworker sqsworker kafkaconsumer
+	workerWord = set(`sidekiq worker workers consumer consumers consume subscriber subscribers celeryworker queueworker taskworker exportworker jobworker rqworker sqsworker kafkaconsumer
 		jobrunner jobprocessor queuelistener taskprocessor indexworker mailworker`)
 	schedulerWord = set(`scheduler schedulers schedule scheduled cron crond cronjobs crontab beat celerybeat clock clockwork rqscheduler apscheduler runapscheduler supercronic cronjob cronworker`)
 )
@@ -72,7 +70,7 @@ func (l look) role(of map[string]bool) string {
 			continue
 		}
 		if strings.HasPrefix(word, "/") {
-			word = base(word)
+			word = lastName(word)
 		}
 		if strings.ContainsAny(word, "=@") || strings.Contains(word, "://") {
 			continue
@@ -92,6 +90,20 @@ func (l look) role(of map[string]bool) string {
 		}
 	}
 	return ""
+}
+
+// plainScripts are names of scripts that say nothing; the folder does.
+var plainScripts = set(`run start entrypoint main index app server docker cmd sh py js bash mjs ts rb php`)
+
+// lastName is the last element of a path that says something.
+func lastName(path string) string {
+	name := base(path)
+	for _, word := range subwords(name) {
+		if !plainScripts[word] {
+			return name
+		}
+	}
+	return base(strings.TrimSuffix(path, "/"+name))
 }
 
 // waits are what a container runs that only waits for people.

@@ -106,6 +106,9 @@ func seeStorePort(s *subject) string {
 			continue
 		}
 		for _, p := range l.Ports {
+			if slices.ContainsFunc(subwords(p.Name), func(word string) bool { return asidePortWords[word] }) {
+				continue
+			}
 			if store, ok := storePorts[p.ContainerPort]; ok {
 				return fmt.Sprintf("listens on port %d (%s)", p.ContainerPort, store)
 			}
