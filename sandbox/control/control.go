@@ -146,20 +146,12 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		return err
 	}
 	defer sockets.Close()
-	if err := c.startEtcd(sockets); err != nil {
+	etcd, err := c.startEtcd(sockets)
+	if err != nil {
 		return fmt.Errorf("start etcd of %s: %w", c.Name, err)
 	}
 	if err := c.startEgress(ctx, sockets); err != nil {
 		return fmt.Errorf("start egress of %s: %w", c.Name, err)
-	}
-
-	ended := make(chan error, 3)
-	run := func(name string, component func(context.Context, *Config) error) {
-		err := component(ctx, &c)
-		if err == nil {
-			err = errors.New("ended without an error")
-		}
-		ended <- fmt.Errorf("%s of %s: %w", name, c.Name, err)
 	}
 	// The flags of the API server fill the registry of versions and feature gates
 	// that all components of the process share.
@@ -170,25 +162,54 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	if err := compatibility.DefaultComponentGlobalsRegistry.Set(); err != nil {
 		return err
 	}
-	go run("API server", api.run)
+
+	all := &components{config: &c, ended: make(chan error, 1)}
+	all.run(ctx, "etcd", etcd)
+	all.run(ctx, "API server", api.run)
 	go func() {
 		if err := c.waitReady(ctx, admin); err != nil {
-			ended <- err
+			all.end(err)
 			return
 		}
-		go run("controllers", runControllers)
+		all.run(ctx, "controllers", runControllers)
 		if !c.Small {
-			go run("scheduler", runScheduler)
+			all.run(ctx, "scheduler", runScheduler)
 		}
 		c.event("ready")
 		ready()
 	}()
-
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-ended:
+	case err := <-all.ended:
+		if ctx.Err() != nil {
+			return nil // they end because the control plane does
+		}
 		return err
+	}
+}
+
+// components are what runs in a control plane. None of them is to end.
+type components struct {
+	config *Config
+	ended  chan error // has the first end
+}
+
+// run runs a component beside the others.
+func (c *components) run(ctx context.Context, name string, component func(context.Context, *Config) error) {
+	go func() {
+		err := component(ctx, c.config)
+		if err == nil {
+			err = errors.New("ended without an error")
+		}
+		c.end(fmt.Errorf("%s of %s: %w", name, c.config.Name, err))
+	}()
+}
+
+func (c *components) end(err error) {
+	select {
+	case c.ended <- err:
+	default: // something else ended before
 	}
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,14 +23,15 @@ func etcdURL(sockets *os.File) url.URL {
 	return url.URL{Scheme: "unix", Path: socket(sockets, "etcd.sock")}
 }
 
-// startEtcd starts the store of this cluster alone, on a Unix socket.
+// startEtcd starts the store of this cluster alone, on a Unix socket. What it returns
+// runs for as long as etcd does.
 //
 // It does not wait for the disk: what a killed process wrote is safe with the
 // kernel, and a sandbox need not survive the loss of power.
-func (c *Config) startEtcd(sockets *os.File) error {
+func (c *Config) startEtcd(sockets *os.File) (func(context.Context, *Config) error, error) {
 	client := etcdURL(sockets)
 	if err := os.Remove(client.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	cfg := embed.NewConfig()
 	cfg.Name = "sandbox"
@@ -50,14 +52,23 @@ func (c *Config) startEtcd(sockets *os.File) error {
 
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	select {
 	case <-server.Server.ReadyNotify():
-		return nil
 	case err := <-server.Err():
-		return err
+		return nil, err
 	case <-time.After(startLimit):
-		return fmt.Errorf("not ready after %v", startLimit)
+		return nil, fmt.Errorf("not ready after %v", startLimit)
 	}
+	return func(ctx context.Context, _ *Config) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-server.Err():
+			return err
+		case <-server.Server.StopNotify():
+			return errors.New("stopped")
+		}
+	}, nil
 }

@@ -223,8 +223,8 @@ func TestDrainLeavesOpenConnectionsToTheirEnd(t *testing.T) {
 		t.Fatalf("the ingress ended (%v) before its connections", err)
 	default:
 	}
-	socket.Close()
-	forwarded.Close()
+	_ = socket.Close()
+	_ = forwarded.Close()
 	c.end()
 }
 
