@@ -134,8 +134,23 @@ func (c *container) begin(ctx context.Context) (instance, error) {
 	}
 }
 
-// attend looks after an instance until it has ended: by itself, because a probe
-// says so, or because ctx has ended.
+// A fault is why a container that runs has to end.
+type fault struct {
+	of    string // what failed
+	grace time.Duration
+}
+
+// failed is the fault that a liveness or startup probe found.
+func (c *container) failed(p *corev1.Probe) fault {
+	grace := c.pod.grace()
+	if p.TerminationGracePeriodSeconds != nil {
+		grace = time.Duration(*p.TerminationGracePeriodSeconds) * time.Second
+	}
+	return fault{"probe", grace}
+}
+
+// attend looks after an instance until it has ended: by itself, because of a fault, or
+// because ctx has ended.
 func (c *container) attend(ctx context.Context, inst instance) exit {
 	life, end := context.WithCancel(context.Background())
 	defer end()
@@ -146,20 +161,16 @@ func (c *container) attend(ctx context.Context, inst instance) exit {
 		c.ready = c.started && c.spec.ReadinessProbe == nil
 		c.state = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
 	})
-	unhealthy := make(chan *corev1.Probe, 2)
+	faults := make(chan fault, 1)
 	if c.role != initRole {
-		c.postStart(life)
-		c.watch(life, ctx, unhealthy)
+		c.postStart(life, faults)
+		c.watch(life, ctx, faults)
 	}
 	select {
 	case <-inst.done():
-	case p := <-unhealthy:
-		grace := c.pod.grace()
-		if p.TerminationGracePeriodSeconds != nil {
-			grace = time.Duration(*p.TerminationGracePeriodSeconds) * time.Second
-		}
-		c.pod.warn("Killing", fmt.Sprintf("Container %s failed its probe, will be restarted", c.spec.Name))
-		c.stop(inst, grace)
+	case f := <-faults:
+		c.pod.warn("Killing", fmt.Sprintf("Container %s failed its %s, will be restarted", c.spec.Name, f.of))
+		c.stop(inst, f.grace)
 	case <-ctx.Done():
 		c.stop(inst, c.pod.remaining())
 	}
@@ -216,14 +227,14 @@ func (c *container) abandon() {
 // watch puts the container's probes into the rota. Readiness is asked until life
 // ends, the others until stop does: a container that is being stopped is not to be
 // restarted.
-func (c *container) watch(life, stop context.Context, unhealthy chan<- *corev1.Probe) {
+func (c *container) watch(life, stop context.Context, faults chan<- fault) {
 	alive, endAlive := context.WithCancel(life)
 	context.AfterFunc(stop, endAlive)
 	rest := func() {
 		if p := c.spec.LivenessProbe; p != nil {
 			c.ask(alive, p, true, func(ok bool) {
 				if !ok {
-					offer(unhealthy, p)
+					offer(faults, c.failed(p))
 				}
 			})
 		}
@@ -239,7 +250,7 @@ func (c *container) watch(life, stop context.Context, unhealthy chan<- *corev1.P
 	starting, started := context.WithCancel(alive)
 	c.ask(starting, p, false, func(ok bool) {
 		if !ok {
-			offer(unhealthy, p)
+			offer(faults, c.failed(p))
 			return
 		}
 		started()
@@ -279,7 +290,7 @@ func (n *Node) firstProbe(c *container) time.Duration {
 	return 0
 }
 
-// offer puts a value into a channel unless it is full: one failed probe is enough.
+// offer puts a value into a channel unless it is full: one fault is enough.
 func offer[T any](to chan<- T, value T) {
 	select {
 	case to <- value:

@@ -36,14 +36,16 @@ func (c *container) preStop(inst instance, grace time.Duration) {
 	}
 }
 
-// postStart runs the container's postStart hook beside it.
-func (c *container) postStart(ctx context.Context) {
+// postStart runs the container's postStart hook beside it. A hook that fails is a fault
+// of the container.
+func (c *container) postStart(ctx context.Context, faults chan<- fault) {
 	if c.spec.Lifecycle == nil || c.spec.Lifecycle.PostStart == nil {
 		return
 	}
 	go func() {
 		if err := c.hook(ctx, c.spec.Lifecycle.PostStart); err != nil && ctx.Err() == nil {
 			c.pod.warn("FailedPostStartHook", fmt.Sprintf("container %s: %v", c.spec.Name, err))
+			offer(faults, fault{"postStart hook", c.pod.grace()})
 		}
 	}()
 }
