@@ -17,6 +17,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	netv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -74,7 +75,8 @@ zones:
 	c.run(t, "dns", "--config", filepath.Join(c.dir, "dns.yaml"), "--dir", filepath.Join(c.dir, "dns"))
 }
 
-// statefulSet creates a StatefulSet of 2 with its headless Service.
+// statefulSet creates a StatefulSet of 2 with its headless Service. Its pods wait for
+// volumes of the default class.
 func (c *cluster) statefulSet(t *testing.T, name string) {
 	t.Helper()
 	labels := map[string]string{"app": name}
@@ -83,6 +85,11 @@ func (c *cluster) statefulSet(t *testing.T, name string) {
 	s.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 	s.Spec.Template.Labels = labels
 	s.Spec.Template.Spec.Containers = []corev1.Container{{Name: "main", Image: "example.com/db:1", Ports: []corev1.ContainerPort{{Name: "db", ContainerPort: 5432}}}}
+	data := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data"}}
+	data.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	data.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	s.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{data}
+	s.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	if _, err := c.client.AppsV1().StatefulSets("default").Create(context.Background(), s, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -78,16 +80,35 @@ func (n *Node) createStorageClass(ctx context.Context) error {
 	return err
 }
 
+// claimFolder is where pods find the volume of a claim: a link to the folder of the
+// claim that has the name now.
 func (n *Node) claimFolder(namespace, name string) string {
 	return filepath.Join(n.cfg.Dir, "claims", namespace, name)
 }
 
-func (n *Node) createVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
-	folder := n.claimFolder(claim.Namespace, claim.Name)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+// makeFolder makes the folder of a claim, which is its own: a claim that was deleted and
+// made again has another.
+func (n *Node) makeFolder(claim *corev1.PersistentVolumeClaim) (string, error) {
+	link := n.claimFolder(claim.Namespace, claim.Name)
+	folder := filepath.Join(n.cfg.Dir, "volumes", string(claim.UID))
+	for _, dir := range []string{folder, filepath.Dir(link)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
 	}
-	_, err := n.client.CoreV1().PersistentVolumes().Create(ctx, &corev1.PersistentVolume{
+	next := folder + ".link"
+	if err := os.Symlink(folder, next); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return folder, os.Rename(next, link)
+}
+
+func (n *Node) createVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	folder, err := n.makeFolder(claim)
+	if err != nil {
+		return fmt.Errorf("make folder of claim %s/%s: %w", claim.Namespace, claim.Name, err)
+	}
+	_, err = n.client.CoreV1().PersistentVolumes().Create(ctx, &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "pvc-" + string(claim.UID), Annotations: map[string]string{provisionedBy: provisioner},
 		},
@@ -110,9 +131,8 @@ func (n *Node) createVolume(ctx context.Context, claim *corev1.PersistentVolumeC
 }
 
 func (n *Node) deleteVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
-	if volume.Spec.ClaimRef != nil {
-		folder := n.claimFolder(volume.Spec.ClaimRef.Namespace, volume.Spec.ClaimRef.Name)
-		if err := os.RemoveAll(folder); err != nil {
+	if volume.Spec.HostPath != nil {
+		if err := os.RemoveAll(volume.Spec.HostPath.Path); err != nil {
 			return fmt.Errorf("remove folder of volume %s: %w", volume.Name, err)
 		}
 	}
