@@ -455,7 +455,7 @@ type Gate struct {
 	// Observed and Limit are what was seen and what would pass.
 	Observed string `json:"observed,omitempty"`
 	Limit    string `json:"limit,omitempty"`
-	// Waived names the owner of the waiver by which the gate passes.
+	// Waived tells by whom the gate is waived, until when and why; empty if it is not.
 	Waived string `json:"waived,omitempty"`
 }
 

@@ -201,7 +201,7 @@ func (p *planning) view(ctx context.Context) (view.Plan, error) {
 	found.Estate.Relate(p.source.Objects, p.o.TenantLabels...)
 	facts := finding.Facts{
 		Source: *p.source, Target: p.target, Estate: found.Estate, InEstate: in,
-		MaxTotalPercent: m.Spec.Shift.MaxTotalPercent, Lacking: p.lacking,
+		MaxTotalPercent: m.Spec.Shift.MaxTotalPercent, Lacking: p.lacking, Unreached: plan.Unreached(p.ways),
 	}
 	out := view.Plan{
 		Source: m.Spec.Source, Target: m.Spec.Target, Moves: found.Moves, Gates: found.Gates, Warnings: p.warnings(),

@@ -46,9 +46,13 @@ func (p *planning) warnings() []string {
 		}
 	}
 	spec := p.o.Migration.Spec
-	say(p.target == nil, "the target was not looked at: what depends on it is unknown, not clean; --target-context or --target-from looks at it")
-	say(p.sourceFacts == nil, "no cluster was asked: rights, versions and whatever the files leave out are unknown")
+	say(p.target == nil, "the target was not looked at: --target-context or --target-from looks at it")
+	say(p.sourceFacts == nil && p.targetFacts == nil, "no cluster was asked: rights, versions and whatever the files leave out are unknown")
+	say(p.sourceFacts == nil && p.targetFacts != nil, "the source was read from files: its version, this account's rights there and whatever the files leave out are unknown")
 	say(p.sourceFacts != nil && p.ways == nil, "whether the two networks reach each other was not measured: --probe-pods does, with short-lived pods")
+	if spec.DNS == nil && spec.Archive == nil && spec.Journal == "" && (p.o.From != "" || p.o.SourceContext != "") {
+		return append(all, "no migration was planned, only a move from one side to the other: its names (spec.dns), its archive and its journal are looked at with one in -f FILE")
+	}
 	say(spec.DNS == nil, "spec.dns is not set: names, and the API address that teams use, stay where they are")
 	say(spec.DNS != nil && p.zones == nil, "the zone was not looked at: its keys are in the hub, and none was asked")
 	say(spec.Archive == nil || spec.Archive.RehearseIn == "",

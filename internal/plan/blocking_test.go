@@ -21,11 +21,12 @@ func TestABlockingFindingHoldsUntilItIsWaivedByItsID(t *testing.T) {
 		waivers []v1.Waiver
 		at      time.Time
 		waived  string
+		ended   string
 	}{
-		{"no waiver", nil, now, ""},
-		{"waived", []v1.Waiver{waiver}, now, "kim"},
-		{"the waiver has expired", []v1.Waiver{waiver}, now.Add(2 * time.Hour), ""},
-		{"another finding is waived", []v1.Waiver{{Gate: "CF-NODE-004", Owner: "kim", Expires: waiver.Expires}}, now, ""},
+		{"no waiver", nil, now, "", ""},
+		{"waived", []v1.Waiver{waiver}, now, "kim until 2026-11-21T21:00:00Z: nodes come tonight", ""},
+		{"the waiver has expired", []v1.Waiver{waiver}, now.Add(2 * time.Hour), "", "; the waiver of kim ended 2026-11-21T21:00:00Z"},
+		{"another finding is waived", []v1.Waiver{{Gate: "CF-NODE-004", Owner: "kim", Expires: waiver.Expires}}, now, "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -34,7 +35,7 @@ func TestABlockingFindingHoldsUntilItIsWaivedByItsID(t *testing.T) {
 			if last.Name != "CF-NODE-003" || last.Verdict != v1.Held || last.Reason != v1.FindingBlocks || last.Waived != tt.waived {
 				t.Errorf("gate = %+v, want it held and waived by %q", last, tt.waived)
 			}
-			if last.Observed != "Deployment shop/a: wants disk=ssd (and 2 more)" {
+			if last.Observed != "Deployment shop/a: wants disk=ssd (and 2 more)"+tt.ended {
 				t.Errorf("observed %q", last.Observed)
 			}
 		})

@@ -45,11 +45,17 @@ const (
 // It is no gate of its own: what the fuse holds back is shown by the gate mirror.
 const Fuse = "fuse"
 
-// Waive marks each gate that has not passed and has a waiver in force.
+// Waive marks each gate that has not passed and has a waiver in force. Where the last
+// one has ended, what was observed says so.
 func Waive(gates []v1.Gate, waivers []v1.Waiver, now time.Time) []v1.Gate {
 	for i, g := range gates {
-		if g.Verdict != v1.Passed {
-			gates[i].Waived = waivedBy(g.Name, waivers, now)
+		if g.Verdict == v1.Passed {
+			continue
+		}
+		waived, ended := WaiverOf(g.Name, waivers, now)
+		gates[i].Waived = waived
+		if ended != "" {
+			gates[i].Observed = strings.TrimPrefix(g.Observed+"; "+ended, "; ")
 		}
 	}
 	return gates
@@ -57,17 +63,30 @@ func Waive(gates []v1.Gate, waivers []v1.Waiver, now time.Time) []v1.Gate {
 
 // Waived tells whether a waiver of that name is in force.
 func Waived(name string, waivers []v1.Waiver, now time.Time) bool {
-	return waivedBy(name, waivers, now) != ""
+	waived, _ := WaiverOf(name, waivers, now)
+	return waived != ""
 }
 
-// waivedBy is the owner of the waiver of that name that is in force, "" without one.
-func waivedBy(name string, waivers []v1.Waiver, now time.Time) string {
+// WaiverOf tells, for people, by whom, until when and why a gate or finding of that
+// name is waived; or, if no waiver of it is in force, when and whose ended last. Both
+// are empty without any.
+func WaiverOf(name string, waivers []v1.Waiver, now time.Time) (waived, ended string) {
+	var last v1.Waiver
 	for _, w := range waivers {
-		if w.Gate == name && now.Before(w.Expires.Time) {
-			return w.Owner
+		if w.Gate != name {
+			continue
+		}
+		if now.Before(w.Expires.Time) {
+			return fmt.Sprintf("%s until %s: %s", w.Owner, w.Expires.UTC().Format(time.RFC3339), w.Reason), ""
+		}
+		if !w.Expires.Time.Before(last.Expires.Time) {
+			last = w
 		}
 	}
-	return ""
+	if last.Gate == "" {
+		return "", ""
+	}
+	return "", fmt.Sprintf("the waiver of %s ended %s", last.Owner, last.Expires.UTC().Format(time.RFC3339))
 }
 
 func passed(name, observed string) v1.Gate {

@@ -119,22 +119,24 @@ func TestRolloutsAreUnderWay(t *testing.T) {
 
 func TestAWaiverCountsUntilItExpires(t *testing.T) {
 	expires := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-	waivers := []v1.Waiver{{Gate: GateDrift, Owner: "ana", Expires: metav1.NewTime(expires)}}
+	waivers := []v1.Waiver{{Gate: GateDrift, Owner: "ana", Reason: "known", Expires: metav1.NewTime(expires)}}
 	tests := []struct {
 		name   string
 		gate   v1.Gate
 		now    time.Time
 		waived string
+		seen   string
 	}{
-		{"in force", v1.Gate{Name: GateDrift, Verdict: v1.Held}, expires.Add(-1), "ana"},
-		{"expired", v1.Gate{Name: GateDrift, Verdict: v1.Held}, expires, ""},
-		{"of another gate", v1.Gate{Name: GateMirror, Verdict: v1.Held}, expires.Add(-1), ""},
-		{"not needed", v1.Gate{Name: GateDrift, Verdict: v1.Passed}, expires.Add(-1), ""},
+		{"in force", v1.Gate{Name: GateDrift, Verdict: v1.Held}, expires.Add(-1), "ana until 2026-11-22T00:00:00Z: known", ""},
+		{"expired", v1.Gate{Name: GateDrift, Verdict: v1.Held}, expires, "", "the waiver of ana ended 2026-11-22T00:00:00Z"},
+		{"of another gate", v1.Gate{Name: GateMirror, Verdict: v1.Held}, expires.Add(-1), "", ""},
+		{"not needed", v1.Gate{Name: GateDrift, Verdict: v1.Passed}, expires.Add(-1), "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Waive([]v1.Gate{tt.gate}, waivers, tt.now)[0].Waived; got != tt.waived {
-				t.Errorf("waived by %q, want %q", got, tt.waived)
+			got := Waive([]v1.Gate{tt.gate}, waivers, tt.now)[0]
+			if got.Waived != tt.waived || got.Observed != tt.seen {
+				t.Errorf("waived by %q, observed %q, want %q and %q", got.Waived, got.Observed, tt.waived, tt.seen)
 			}
 		})
 	}

@@ -75,6 +75,17 @@ func ReachGates(ways []Way) []v1.Gate {
 	return []v1.Gate{passed(GateNetworks, limit)}
 }
 
+// Unreached tells of each way that decides and was measured to lead nowhere.
+func Unreached(ways []Way) []string {
+	var out []string
+	for _, w := range Unopened(ways) {
+		if w.Verdict == v1.Failed {
+			out = append(out, w.String())
+		}
+	}
+	return out
+}
+
 // Unopened are the ways that decide and on which no connection is known to be made.
 func Unopened(ways []Way) []Way {
 	return slices.DeleteFunc(slices.Clone(ways), func(w Way) bool { return w.Range == NodeRange || w.Verdict == v1.Passed })

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +37,11 @@ func TestReachGates(t *testing.T) {
 	}
 	now := time.Now()
 	waiver := v1.Waiver{Gate: GateNetworks, Owner: "ann", Expires: metav1.NewTime(now.Add(time.Hour))}
-	if gates := Waive(ReachGates(tests[1].ways), []v1.Waiver{waiver}, now); gates[0].Waived != "ann" {
+	if gates := Waive(ReachGates(tests[1].ways), []v1.Waiver{waiver}, now); !strings.HasPrefix(gates[0].Waived, "ann until ") {
 		t.Errorf("%+v, want it waived by ann", gates)
+	}
+	if got := Unreached(append(tests[3].ways, way(NodeRange, v1.Failed))); len(got) != 1 || got[0] != tests[1].ways[1].String() {
+		t.Errorf("unreached %q, want the one way that was tried and decides", got)
 	}
 	const want = "east to pods of west (10.2.1.7:8080): no connection in 10.0 s: i/o timeout"
 	if got := tests[1].ways[1].String(); got != want {

@@ -20,9 +20,11 @@ type Finding struct {
 	Title    string           `json:"title"`
 	Why      string           `json:"why"`
 	Fix      string           `json:"fix"`
-	// Waived names the owner of the waiver that lets it pass.
-	Waived  string   `json:"waived,omitempty"`
-	Objects []Object `json:"objects"`
+	// Waived tells by whom it is waived, until when and why; WaiverEnded whose waiver of
+	// it is no longer in force.
+	Waived      string   `json:"waived,omitempty"`
+	WaiverEnded string   `json:"waiverEnded,omitempty"`
+	Objects     []Object `json:"objects"`
 }
 
 // An Object is what has a finding, and what was seen of it.
@@ -30,6 +32,10 @@ type Object struct {
 	Name     string `json:"name"`
 	Observed string `json:"observed"`
 }
+
+// unreached is the finding that says what the gate networks says: one waiver is enough
+// for both.
+const unreached = "CF-NET-003"
 
 // Findings groups what was found by id and severity, worst first. Waivers that are in
 // force at now are noted.
@@ -40,10 +46,9 @@ func Findings(all []finding.Found, waivers []v1.Waiver, now time.Time) []Finding
 		if i < 0 {
 			e, _ := finding.EntryOf(f.ID)
 			g := Finding{ID: f.ID, Severity: f.Severity, Title: e.Title, Why: e.Why, Fix: e.Fix}
-			for _, w := range waivers {
-				if w.Gate == f.ID && now.Before(w.Expires.Time) {
-					g.Waived = w.Owner
-				}
+			g.Waived, g.WaiverEnded = plan.WaiverOf(f.ID, waivers, now)
+			if f.ID == unreached && g.Waived == "" {
+				g.Waived, _ = plan.WaiverOf(plan.GateNetworks, waivers, now)
 			}
 			out, i = append(out, g), len(out)
 		}
@@ -70,11 +75,8 @@ func (s *sheet) found(all []Finding, most int) {
 		if f.Waived != "" {
 			m = gateWaived
 		}
-		head := fmt.Sprintf("%s %s  %s", f.ID, f.Severity, f.Title)
-		if f.Waived != "" {
-			head += ", waived by " + f.Waived
-		}
-		s.line("  ", s.mark(m, head), fmt.Sprintf(" (%d)", len(f.Objects)))
+		s.line("  ", s.mark(m, fmt.Sprintf("%s %s  %s", f.ID, f.Severity, f.Title)), " (", grouped(int64(len(f.Objects))), ")")
+		s.waiverOf(f)
 		if f.Severity == finding.Notes && most >= 0 {
 			continue
 		}
@@ -86,11 +88,23 @@ func (s *sheet) found(all []Finding, most int) {
 			s.line("      ", o.Name, ": ", o.Observed)
 		}
 		if more := len(f.Objects) - len(shown); more > 0 {
-			s.line(s.paint(dim, fmt.Sprintf("      and %d more", more)))
+			s.line(s.paint(dim, "      and "+grouped(int64(more))+" more"))
 		}
 		if f.Severity == finding.Blocks {
 			s.line("      fix: ", f.Fix)
 		}
+	}
+	if most >= 0 {
+		s.line(s.paint(dim, "  why one hurts, and its fix: crossfade explain "+all[0].ID+"; every object: --apps -1"))
+	}
+}
+
+func (s *sheet) waiverOf(f Finding) {
+	switch {
+	case f.Waived != "":
+		s.line("      waived by ", f.Waived)
+	case f.WaiverEnded != "":
+		s.line("      ", s.paint(warn, f.WaiverEnded))
 	}
 }
 
@@ -111,7 +125,7 @@ func findingCounts(all []Finding) string {
 func tally(n int, sev finding.Severity) string {
 	switch sev {
 	case finding.Blocks:
-		return fmt.Sprintf("%d blocking", n)
+		return grouped(int64(n)) + " blocking"
 	case finding.Warns:
 		return count(n, "warning")
 	default:
@@ -145,7 +159,7 @@ func (s *sheet) traitCounts(apps []plan.App) {
 		parts = append(parts, fmt.Sprintf("%d %s", counts[t], t))
 	}
 	s.line()
-	s.paragraph("workloads", fmt.Sprintf("%d: %s", workloads, strings.Join(parts, ", ")))
+	s.paragraph("workloads", fmt.Sprintf("%s: %s", grouped(int64(workloads)), strings.Join(parts, ", ")))
 }
 
 // estimated writes what a move would take.
@@ -154,20 +168,8 @@ func (s *sheet) estimated(e *plan.Estimate) {
 		return
 	}
 	s.line()
-	s.paragraph("estimate", fmt.Sprintf("%d objects, %d writes, at most %d pods above the wanted number at once (%s CPU, %s memory)",
-		e.Objects, e.Writes, e.ExtraPods, e.ExtraCPU, e.ExtraMemory))
+	s.paragraph("estimate", fmt.Sprintf("%s, %s, at most %s above the wanted number at once (%s CPU, %s memory)",
+		count(e.Objects, "object"), count(e.Writes, "write"), count(int(e.ExtraPods), "pod"), quantity(e.ExtraCPU), quantity(e.ExtraMemory)))
 	s.paragraph("", fmt.Sprintf("about %s of moving, and %s in which teams' changes are refused",
 		Duration(time.Duration(e.Seconds)*time.Second), Duration(time.Duration(e.FreezeSeconds)*time.Second)))
-}
-
-func (s *sheet) unknown(all []Unit) {
-	if len(all) == 0 {
-		return
-	}
-	var parts []string
-	for _, u := range all {
-		parts = append(parts, fmt.Sprintf("%s (%d)", u.Kind, u.Count))
-	}
-	s.line()
-	s.paragraph("unknown", "kinds that nothing here knows by type, kept as they are: "+strings.Join(parts, ", "))
 }

@@ -136,6 +136,19 @@ func (s *sheet) paragraph(label, text string) {
 	}
 }
 
+// point writes one item of a list, over as many lines as it needs.
+func (s *sheet) point(text string) {
+	const indent = 4
+	if s.Width > indent+20 {
+		text = ansi.Wordwrap(text, s.Width-indent, "")
+	}
+	label := "  · "
+	for line := range strings.SplitSeq(text, "\n") {
+		s.line(label, line)
+		label = "    "
+	}
+}
+
 // table writes rows in columns two spaces apart, each as wide as its widest cell.
 func (s *sheet) table(indent string, rows [][]string) {
 	var widths []int

@@ -45,7 +45,7 @@ func (s *sheet) rooms(p Plan) {
 	}
 	s.table("  ", rows)
 	for _, c := range p.Costs {
-		s.line(s.paint(dim, fmt.Sprintf("  maxTotal %d %%: at the peak %d pods, %s CPU and %s more than wanted; at most %d rounds", c.MaxTotalPercent, c.Pods, c.CPU, c.Memory, c.Rounds)))
+		s.line(s.paint(dim, fmt.Sprintf("  maxTotal %d %%: at the peak %s, %s CPU and %s more than wanted; at most %s", c.MaxTotalPercent, count(int(c.Pods), "pod"), quantity(c.CPU), quantity(c.Memory), count(int(c.Rounds), "round"))))
 	}
 	for _, g := range p.Growth {
 		s.paragraph("", g)

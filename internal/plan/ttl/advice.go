@@ -11,12 +11,12 @@ import (
 // Sources of what is said.
 const (
 	caching    = "RFC 1034 section 3.6, RFC 1035 section 3.2.1"
-	negative   = "RFC 2308 section 5"
+	negative   = "RFC 2308 sections 3 and 5"
 	ranking    = "RFC 2181 section 5.4.1; measured with four resolvers"
 	stale      = "RFC 8767 sections 4 and 5"
 	failures   = "RFC 9520 section 3.2"
 	signing    = "RFC 4035 section 5, RFC 8901"
-	extended   = "PAM 2023, 8,524 resolvers"
+	extended   = "8,524 resolvers, in TTL Violation of DNS Resolvers in the Wild, PAM 2023"
 	registries = "RFC 1034 section 4.2.1"
 )
 
