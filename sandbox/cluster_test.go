@@ -26,7 +26,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/utils/ptr"
 )
 
 // roleVariable makes the test binary act as the sandbox, or as a process of a pod.
@@ -250,10 +249,10 @@ func (c *cluster) deploy(t *testing.T, name, image string) {
 	ctx := context.Background()
 	labels := map[string]string{"app": name}
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	d.Spec.Replicas = ptr.To[int32](3)
+	d.Spec.Replicas = new(int32(3))
 	d.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 	d.Spec.Template.Labels = labels
-	d.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](8)
+	d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(8))
 	d.Spec.Template.Spec.Containers = []corev1.Container{{
 		Name: "main", Image: image,
 		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},

@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 // nobody is the number of an ordinary user: one without any right of root.
@@ -81,7 +80,7 @@ func (c *cluster) statefulSet(t *testing.T, name string) {
 	t.Helper()
 	labels := map[string]string{"app": name}
 	s := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	s.Spec.Replicas, s.Spec.ServiceName = ptr.To[int32](2), name
+	s.Spec.Replicas, s.Spec.ServiceName = new(int32(2)), name
 	s.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 	s.Spec.Template.Labels = labels
 	s.Spec.Template.Spec.Containers = []corev1.Container{{Name: "main", Image: "example.com/db:1", Ports: []corev1.ContainerPort{{Name: "db", ContainerPort: 5432}}}}

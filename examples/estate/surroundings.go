@@ -165,7 +165,7 @@ func (a *app) services() []runtime.Object {
 	}
 	port := corev1.ServicePort{Name: a.portName(), Port: number, TargetPort: intstr.FromString(a.portName())}
 	if a.has(grpc) {
-		port.AppProtocol = ptr("kubernetes.io/h2c")
+		port.AppProtocol = new("kubernetes.io/h2c")
 	}
 	service := &corev1.Service{
 		TypeMeta: kind("v1", "Service"), ObjectMeta: a.meta(a.name),
@@ -219,12 +219,12 @@ func (a *app) policies() []runtime.Object {
 			TypeMeta: kind("autoscaling/v2", "HorizontalPodAutoscaler"), ObjectMeta: a.meta(a.name),
 			Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 				ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: a.name},
-				MinReplicas:    ptr(max(1, a.replicas-1)),
+				MinReplicas:    new(max(1, a.replicas-1)),
 				MaxReplicas:    a.replicas * 3,
 				Metrics: []autoscalingv2.MetricSpec{{
 					Type: autoscalingv2.ResourceMetricSourceType,
 					Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{
-						Type: autoscalingv2.UtilizationMetricType, AverageUtilization: ptr[int32](70),
+						Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(70)),
 					}},
 				}},
 			},
@@ -234,7 +234,7 @@ func (a *app) policies() []runtime.Object {
 		objects = append(objects, &policyv1.PodDisruptionBudget{
 			TypeMeta: kind("policy/v1", "PodDisruptionBudget"), ObjectMeta: a.meta(a.name),
 			Spec: policyv1.PodDisruptionBudgetSpec{
-				MaxUnavailable: ptr(intstr.FromInt32(1)),
+				MaxUnavailable: new(intstr.FromInt32(1)),
 				Selector:       &metav1.LabelSelector{MatchLabels: a.selector()},
 			},
 		})

@@ -49,7 +49,7 @@ func (a *app) workload() runtime.Object {
 			TypeMeta: kind("batch/v1", "CronJob"), ObjectMeta: meta,
 			Spec: batchv1.CronJobSpec{
 				Schedule:          "30 3 * * *",
-				TimeZone:          ptr("Etc/UTC"),
+				TimeZone:          new("Etc/UTC"),
 				ConcurrencyPolicy: batchv1.ForbidConcurrent,
 				JobTemplate:       batchv1.JobTemplateSpec{Spec: a.jobSpec()},
 			},
@@ -67,7 +67,7 @@ func (a *app) workload() runtime.Object {
 func (a *app) jobSpec() batchv1.JobSpec {
 	template := a.template()
 	template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
-	return batchv1.JobSpec{BackoffLimit: ptr[int32](3), Template: template}
+	return batchv1.JobSpec{BackoffLimit: new(int32(3)), Template: template}
 }
 
 func (a *app) strategy() appsv1.DeploymentStrategy {
@@ -80,8 +80,8 @@ func (a *app) strategy() appsv1.DeploymentStrategy {
 	return appsv1.DeploymentStrategy{
 		Type: appsv1.RollingUpdateDeploymentStrategyType,
 		RollingUpdate: &appsv1.RollingUpdateDeployment{
-			MaxSurge:       ptr(intstr.Parse(a.rolling.surge)),
-			MaxUnavailable: ptr(intstr.Parse(a.rolling.unavailable)),
+			MaxSurge:       new(intstr.Parse(a.rolling.surge)),
+			MaxUnavailable: new(intstr.Parse(a.rolling.unavailable)),
 		},
 	}
 }
@@ -139,10 +139,10 @@ func (a *app) container() corev1.Container {
 	}
 	if a.locked {
 		c.SecurityContext = &corev1.SecurityContext{
-			RunAsNonRoot:             ptr(true),
-			RunAsUser:                ptr[int64](10001),
-			AllowPrivilegeEscalation: ptr(false),
-			ReadOnlyRootFilesystem:   ptr(true),
+			RunAsNonRoot:             new(true),
+			RunAsUser:                new(int64(10001)),
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		}
 	}
@@ -233,5 +233,3 @@ func (a *app) portName() string {
 	}
 	return "http"
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -52,7 +51,7 @@ func shifted(t *testing.T, configs map[string]*rest.Config) (url string) {
 	there := &appsv1.Deployment{}
 	err := target.Get(t.Context(), client.ObjectKeyFromObject(cart), there)
 	if err == nil {
-		there.Spec.Replicas = ptr.To[int32](2)
+		there.Spec.Replicas = new(int32(2))
 		err = target.Update(t.Context(), there, client.FieldOwner(cluster.FieldManager))
 	}
 	if err == nil {

@@ -178,8 +178,8 @@ func KeyOf(obj client.Object) (Key, bool) {
 }
 
 // Remove deletes the bridge's slices in the cluster of side, and nothing else. It
-// returns how many it could not delete; the error is that of the first of them, or
-// says that the cluster could not be read. Removing what is not there is no error.
+// returns how many it could not delete; the error joins theirs, or says that the
+// cluster could not be read. Removing what is not there is no error.
 func (b *Bridge) Remove(ctx context.Context, side v1.Side) (left int, err error) {
 	left, err = Cut(ctx, b.api(side), func(Key) bool { return false })
 	if err != nil {

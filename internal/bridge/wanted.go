@@ -13,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 // maxEndpoints is how many endpoints a slice of ours holds, the default of the
@@ -100,11 +101,11 @@ func (g *group) add(endpoint discoveryv1.Endpoint) {
 
 // A condition that is not set means ready, serving, not terminating.
 func ready(endpoint discoveryv1.Endpoint) bool {
-	return endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready
+	return ptr.Deref(endpoint.Conditions.Ready, true)
 }
 
 func serving(endpoint discoveryv1.Endpoint) bool {
-	return endpoint.Conditions.Serving == nil || *endpoint.Conditions.Serving
+	return ptr.Deref(endpoint.Conditions.Serving, true)
 }
 
 // pack distributes the group's endpoints over numbered slices: each stays where it
@@ -268,25 +269,18 @@ func revised(old, want *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 func portsOf(slice *discoveryv1.EndpointSlice) []discoveryv1.EndpointPort {
 	ports := make([]discoveryv1.EndpointPort, len(slice.Ports))
 	for i, port := range slice.Ports {
-		name, protocol := value(port.Name, ""), value(port.Protocol, corev1.ProtocolTCP)
+		name, protocol := ptr.Deref(port.Name, ""), ptr.Deref(port.Protocol, corev1.ProtocolTCP)
 		ports[i] = discoveryv1.EndpointPort{Name: &name, Protocol: &protocol, Port: port.Port, AppProtocol: port.AppProtocol}
 	}
 	slices.SortFunc(ports, func(a, b discoveryv1.EndpointPort) int { return strings.Compare(*a.Name, *b.Name) })
 	return ports
 }
 
-func value[T any](p *T, unset T) T {
-	if p == nil {
-		return unset
-	}
-	return *p
-}
-
 func groupID(family discoveryv1.AddressType, ports []discoveryv1.EndpointPort) string {
 	var text strings.Builder
 	text.WriteString(string(family))
 	for _, port := range ports {
-		fmt.Fprintf(&text, "|%s/%s/%d/%s", *port.Name, *port.Protocol, value(port.Port, 0), value(port.AppProtocol, ""))
+		fmt.Fprintf(&text, "|%s/%s/%d/%s", *port.Name, *port.Protocol, ptr.Deref(port.Port, 0), ptr.Deref(port.AppProtocol, ""))
 	}
 	sum := sha256.Sum256([]byte(text.String()))
 	return hex.EncodeToString(sum[:4])

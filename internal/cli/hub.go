@@ -16,7 +16,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -44,7 +43,7 @@ type session struct {
 
 func newSession(env Env, commands Commands) *session {
 	return &session{Env: env, commands: commands, flags: &genericclioptions.ConfigFlags{
-		KubeConfig: ptr.To(""), Context: ptr.To(""), Namespace: ptr.To(defaultNamespace),
+		KubeConfig: new(""), Context: new(""), Namespace: new(defaultNamespace),
 	}}
 }
 

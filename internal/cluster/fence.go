@@ -112,7 +112,7 @@ func (f *Fence) read(ctx context.Context) (made bool, err error) {
 	asked := f.o.Clock.Now()
 	f.sign(lease, asked)
 	lease.Spec.AcquireTime = lease.Spec.RenewTime
-	lease.Spec.LeaseTransitions = ptr.To[int32](0)
+	lease.Spec.LeaseTransitions = new(int32(0))
 	if err := f.api.Create(ctx, lease, client.FieldOwner(FieldManager)); err != nil {
 		return false, fmt.Errorf("create the lease: %w", err)
 	}
@@ -122,8 +122,8 @@ func (f *Fence) read(ctx context.Context) (made bool, err error) {
 
 func (f *Fence) sign(lease *coordinationv1.Lease, at time.Time) {
 	lease.Spec.HolderIdentity = &f.o.Identity
-	lease.Spec.LeaseDurationSeconds = ptr.To(int32(f.o.Duration / time.Second))
-	lease.Spec.RenewTime = ptr.To(metav1.NewMicroTime(at))
+	lease.Spec.LeaseDurationSeconds = new(int32(f.o.Duration / time.Second))
+	lease.Spec.RenewTime = new(metav1.NewMicroTime(at))
 }
 
 // mayTake is nil when the lease is ours, or free, or was not renewed for as long
@@ -152,7 +152,7 @@ func (f *Fence) renew(ctx context.Context) error {
 	f.sign(next, asked)
 	if ptr.Deref(f.lease.Spec.HolderIdentity, "") != f.o.Identity {
 		next.Spec.AcquireTime = next.Spec.RenewTime
-		next.Spec.LeaseTransitions = ptr.To(ptr.Deref(f.lease.Spec.LeaseTransitions, 0) + 1)
+		next.Spec.LeaseTransitions = new(ptr.Deref(f.lease.Spec.LeaseTransitions, 0) + 1)
 	}
 	f.lease = nil // until the write is known to have happened, or the lease was read again
 	if err := f.api.Update(ctx, next, client.FieldOwner(FieldManager)); err != nil {

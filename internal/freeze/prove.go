@@ -118,11 +118,8 @@ func Now(ctx context.Context, api cluster.API, namespace string) (time.Time, err
 }
 
 func try(ctx context.Context, api cluster.API, n Notice, subject Subject, namespace string) Try {
-	return outcome(n, subject, namespace, write(ctx, api.As(subject.User, subject.Groups...), namespace))
-}
-
-func write(ctx context.Context, api cluster.API, namespace string) error {
-	return api.Create(ctx, proof(namespace), client.DryRunAll)
+	err := api.As(subject.User, subject.Groups...).Create(ctx, proof(namespace), client.DryRunAll)
+	return outcome(n, subject, namespace, err)
 }
 
 // proof is what is tried to be written.

@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -34,10 +33,10 @@ func podOf(o Options, name string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name, Labels: labels},
 		Spec: corev1.PodSpec{
-			ActiveDeadlineSeconds: ptr.To[int64](lifetime), TerminationGracePeriodSeconds: ptr.To[int64](0),
-			AutomountServiceAccountToken: ptr.To(false), EnableServiceLinks: ptr.To(false),
+			ActiveDeadlineSeconds: new(int64(lifetime)), TerminationGracePeriodSeconds: new(int64(0)),
+			AutomountServiceAccountToken: new(false), EnableServiceLinks: new(false),
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65532), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				RunAsNonRoot: new(true), RunAsUser: new(int64(65532)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 		},
 	}
@@ -46,7 +45,7 @@ func podOf(o Options, name string) *corev1.Pod {
 func containerOf(o Options, name string, args ...string) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: o.Image, Args: args,
-		SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+		SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 )
 
 // A role is what a container is in its pod.
@@ -307,7 +306,7 @@ func (c *container) id() string {
 func (c *container) status() corev1.ContainerStatus {
 	s := corev1.ContainerStatus{
 		Name: c.spec.Name, Image: c.spec.Image, State: c.state, LastTerminationState: c.last,
-		RestartCount: c.restarts, Ready: c.ready, Started: ptr.To(c.started),
+		RestartCount: c.restarts, Ready: c.ready, Started: new(c.started),
 	}
 	if c.runs > 0 {
 		s.ImageID, s.ContainerID = "sandbox://"+c.spec.Image, c.id()

@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/ptr"
 
 	"crossfade.dev/sandbox/address"
 	"crossfade.dev/sandbox/delay"
@@ -126,7 +125,7 @@ func (s *scene) want(t *testing.T, lines ...string) {
 func (s *scene) add(policy corev1.RestartPolicy, inits, mains []corev1.Container) *pod {
 	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "p", UID: "u"}}
 	object.Spec = corev1.PodSpec{
-		RestartPolicy: policy, InitContainers: inits, Containers: mains, TerminationGracePeriodSeconds: ptr.To[int64](30),
+		RestartPolicy: policy, InitContainers: inits, Containers: mains, TerminationGracePeriodSeconds: new(int64(30)),
 	}
 	p := newPod(s.Node, object, netip.MustParseAddr("10.1.1.0"), false)
 	s.pods[p.uid] = p
@@ -138,7 +137,7 @@ func (s *scene) add(policy corev1.RestartPolicy, inits, mains []corev1.Container
 func (s *scene) end(p *pod, grace time.Duration) {
 	s.say("deleted")
 	object := p.snapshot().DeepCopy()
-	object.DeletionTimestamp, object.DeletionGracePeriodSeconds = ptr.To(metav1.Now()), ptr.To(int64(grace.Seconds()))
+	object.DeletionTimestamp, object.DeletionGracePeriodSeconds = new(metav1.Now()), new(int64(grace.Seconds()))
 	p.observe(object)
 }
 
@@ -251,7 +250,7 @@ func TestInitContainersRunInOrderAndSidecarsOutliveTheRest(t *testing.T) {
 		s := newScene(t)
 		s.runs["first"] = func(i *script) { time.Sleep(2 * time.Second); i.end(0) }
 		side := named("side")
-		side.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+		side.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 		s.runs["last"] = func(i *script) { time.Sleep(time.Second); i.end(0) }
 		p := s.add(corev1.RestartPolicyAlways, []corev1.Container{named("first"), side, named("last")}, []corev1.Container{named("a")})
 		time.Sleep(time.Second)
@@ -286,7 +285,7 @@ func TestSidecarDoesNotKeepATaskAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		side := named("side")
-		side.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+		side.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 		s.runs["a"] = func(i *script) { time.Sleep(4 * time.Second); i.end(0) }
 		p := s.add(corev1.RestartPolicyNever, []corev1.Container{side}, []corev1.Container{named("a")})
 		<-p.done

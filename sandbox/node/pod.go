@@ -97,7 +97,7 @@ func (p *pod) container(spec *corev1.Container, r role, before []corev1.Containe
 
 // observe takes in a new version of the object.
 func (p *pod) observe(object *corev1.Pod) {
-	object = ptr.To(*object) // shallow: only what is set here is ours
+	object = new(*object) // shallow: only what is set here is ours
 	object.Status.PodIP, object.Status.PodIPs = p.ip.String(), []corev1.PodIP{{IP: p.ip.String()}}
 	object.Status.HostIP = p.node.cfg.Cluster.Node().String()
 	p.mu.Lock()

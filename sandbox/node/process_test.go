@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/ptr"
 )
 
 // A realPod is a pod of local processes on a node without an API server. Image "real"
@@ -35,7 +34,7 @@ func startReal(t *testing.T, address string, change func(*corev1.PodSpec)) realP
 	t.Cleanup(n.reporter.queue.ShutDown)
 	go n.rota.run(t.Context())
 	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "p", UID: "u"}}
-	object.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, TerminationGracePeriodSeconds: ptr.To[int64](20)}
+	object.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, TerminationGracePeriodSeconds: new(int64(20))}
 	change(&object.Spec)
 	p := newPod(n, object, netip.MustParseAddr(address), false)
 	n.pods[p.uid] = p
@@ -57,7 +56,7 @@ func (p realPod) until(what string, holds func() bool) {
 func (p realPod) delete() {
 	p.t.Helper()
 	object := p.snapshot().DeepCopy()
-	object.DeletionTimestamp, object.DeletionGracePeriodSeconds = ptr.To(metav1.Now()), object.Spec.TerminationGracePeriodSeconds
+	object.DeletionTimestamp, object.DeletionGracePeriodSeconds = new(metav1.Now()), object.Spec.TerminationGracePeriodSeconds
 	p.observe(object)
 	p.until("the pod has ended", func() bool {
 		select {

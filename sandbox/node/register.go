@@ -18,7 +18,6 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/version"
-	"k8s.io/utils/ptr"
 )
 
 const (
@@ -141,9 +140,9 @@ func (n *Node) renewLease(ctx context.Context) error {
 	if missing {
 		lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: n.cfg.Name, Namespace: corev1.NamespaceNodeLease}}
 	}
-	lease.Spec.HolderIdentity = ptr.To(n.cfg.Name)
-	lease.Spec.LeaseDurationSeconds = ptr.To[int32](40)
-	lease.Spec.RenewTime = ptr.To(metav1.NowMicro())
+	lease.Spec.HolderIdentity = new(n.cfg.Name)
+	lease.Spec.LeaseDurationSeconds = new(int32(40))
+	lease.Spec.RenewTime = new(metav1.NowMicro())
 	if missing {
 		_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
 	} else {

@@ -127,7 +127,7 @@ func (v volumes) project(ctx context.Context, files map[string][]byte, pod *core
 // not renewed: a sandbox lives shorter than a token that is good for a day.
 func (v volumes) token(ctx context.Context, pod *corev1.Pod, source *corev1.ServiceAccountTokenProjection) (string, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
-		ExpirationSeconds: ptr.To[int64](24 * 3600),
+		ExpirationSeconds: new(int64(24 * 3600)),
 		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
 	}}
 	if source.Audience != "" {

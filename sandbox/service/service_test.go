@@ -20,7 +20,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 
 	"crossfade.dev/sandbox/delay"
 	"crossfade.dev/sandbox/feed"
@@ -43,7 +42,7 @@ func slice(of, name string, ports map[string]int32, endpoints ...string) *discov
 		Namespace: "shop", Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: of},
 	}}
 	for name, number := range ports {
-		s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &name, Port: &number, Protocol: ptr.To(corev1.ProtocolTCP)})
+		s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &name, Port: &number, Protocol: new(corev1.ProtocolTCP)})
 	}
 	for _, e := range endpoints {
 		host, ip, named := strings.Cut(e, "=")
@@ -56,9 +55,9 @@ func slice(of, name string, ports map[string]int32, endpoints ...string) *discov
 		}
 		switch ip[len(ip)-1] {
 		case '!':
-			endpoint.Conditions = discoveryv1.EndpointConditions{Ready: ptr.To(false), Serving: ptr.To(false)}
+			endpoint.Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}
 		case '~':
-			endpoint.Conditions = discoveryv1.EndpointConditions{Ready: ptr.To(false), Serving: ptr.To(true), Terminating: ptr.To(true)}
+			endpoint.Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
 		}
 		s.Endpoints = append(s.Endpoints, endpoint)
 	}

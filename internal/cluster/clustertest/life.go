@@ -65,7 +65,7 @@ func loopbackRefused(t *testing.T, r *room) {
 		return &discoveryv1.EndpointSlice{
 			ObjectMeta: r.meta("slice"), AddressType: discoveryv1.AddressTypeIPv4,
 			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}}},
-			Ports:     []discoveryv1.EndpointPort{{Port: ptr.To[int32](80)}},
+			Ports:     []discoveryv1.EndpointPort{{Port: new(int32(80))}},
 		}
 	}
 	if err := r.API.Create(r.ctx, slice("127.1.1.1")); !apierrors.IsInvalid(err) {
@@ -197,7 +197,7 @@ func rollout(t *testing.T, r *room) {
 		t.Skip("this cluster runs no pods")
 	}
 	d, s := r.deployment("web"), r.service()
-	d.Spec.Replicas = ptr.To[int32](2)
+	d.Spec.Replicas = new(int32(2))
 	r.create(t, d, s)
 	r.until(t, "both pods are ready", func() bool {
 		return r.API.Get(r.ctx, client.ObjectKeyFromObject(d), d) == nil && d.Status.ReadyReplicas == 2 && d.Status.ObservedGeneration == d.Generation
@@ -238,7 +238,7 @@ func termination(t *testing.T, r *room) {
 		t.Skip("this cluster runs no pods")
 	}
 	d, s := r.deployment("web"), r.service()
-	d.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](5)
+	d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(5))
 	r.create(t, d, s)
 	r.until(t, "the pod is served", func() bool { return r.readyEndpoints(s) == 1 })
 	var before appsv1.Deployment

@@ -9,7 +9,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 // deployment is a Deployment in its shortest form, without replicas.
@@ -40,7 +39,7 @@ func (r *room) service() *corev1.Service {
 // ingress is the kind of which nothing but the test writes the status.
 func (r *room) ingress(name string) *networkingv1.Ingress {
 	return &networkingv1.Ingress{ObjectMeta: r.meta(name), Spec: networkingv1.IngressSpec{
-		IngressClassName: ptr.To("nobody"),
+		IngressClassName: new("nobody"),
 		DefaultBackend:   &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}},
 	}}
 }
@@ -51,7 +50,7 @@ func (r *room) policy(exempt, sentence string) (*admissionv1.ValidatingAdmission
 	policy := &admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			FailurePolicy: ptr.To(admissionv1.Fail),
+			FailurePolicy: new(admissionv1.Fail),
 			MatchConstraints: &admissionv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: r.namespace}},
 				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
@@ -65,7 +64,7 @@ func (r *room) policy(exempt, sentence string) (*admissionv1.ValidatingAdmission
 			},
 			Variables: []admissionv1.Variable{{Name: "free", Expression: "request.operation != 'DELETE' && object.?metadata.?labels[?'free'].orValue('no') == 'yes'"}},
 			Validations: []admissionv1.Validation{{
-				Expression: "variables.free", MessageExpression: "'" + sentence + " ' + request.userInfo.username", Reason: ptr.To(metav1.StatusReasonForbidden),
+				Expression: "variables.free", MessageExpression: "'" + sentence + " ' + request.userInfo.username", Reason: new(metav1.StatusReasonForbidden),
 			}},
 		},
 	}
@@ -88,7 +87,7 @@ func (r *room) allow(group string) *rbacv1.RoleBinding {
 // definition defines a custom resource, Widget, with a status subresource.
 func (r *room) definition() *apiextensionsv1.CustomResourceDefinition {
 	group := r.unique("conformance") + ".test"
-	open := apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: ptr.To(true)}
+	open := apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: new(true)}
 	return &apiextensionsv1.CustomResourceDefinition{
 		ObjectMeta: metav1.ObjectMeta{Name: "widgets." + group},
 		Spec: apiextensionsv1.CustomResourceDefinitionSpec{

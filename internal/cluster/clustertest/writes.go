@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -173,7 +172,7 @@ func mergePatch(t *testing.T, r *room) {
 
 func strategicPatch(t *testing.T, r *room) {
 	d := r.deployment("web")
-	d.Spec.Replicas = ptr.To[int32](0)
+	d.Spec.Replicas = new(int32(0))
 	r.create(t, d)
 	data := []byte(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"registry.test/web:2"}]}}}}`)
 	if err := r.API.Patch(r.ctx, d, client.RawPatch(types.StrategicMergePatchType, data)); err != nil {
@@ -233,7 +232,7 @@ func deletionPreconditions(t *testing.T, r *room) {
 	if err := r.API.Delete(r.ctx, cm, client.Preconditions{UID: &other}); !apierrors.IsConflict(err) {
 		t.Errorf("deleted another UID: %v, want Conflict", err)
 	}
-	if err := r.API.Delete(r.ctx, cm, client.Preconditions{UID: &cm.UID, ResourceVersion: ptr.To("1")}); !apierrors.IsConflict(err) {
+	if err := r.API.Delete(r.ctx, cm, client.Preconditions{UID: &cm.UID, ResourceVersion: new("1")}); !apierrors.IsConflict(err) {
 		t.Errorf("deleted another version: %v, want Conflict", err)
 	}
 	if err := r.API.Delete(r.ctx, cm, client.Preconditions{UID: &cm.UID, ResourceVersion: &cm.ResourceVersion}); err != nil {
@@ -314,7 +313,7 @@ func dryRunFinds(t *testing.T, r *room) {
 
 func replicasOwner(t *testing.T, r *room) {
 	d := r.deployment("web")
-	d.Spec.Replicas = ptr.To[int32](0)
+	d.Spec.Replicas = new(int32(0))
 	if err := r.API.Create(r.ctx, d, client.FieldOwner("first")); err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +370,7 @@ func foreignAddress(t *testing.T, r *room) {
 
 func selectorStays(t *testing.T, r *room) {
 	d := r.deployment("web")
-	d.Spec.Replicas = ptr.To[int32](0)
+	d.Spec.Replicas = new(int32(0))
 	r.create(t, d)
 	data := []byte(`{"spec":{"selector":{"matchLabels":{"app":"other"}},"template":{"metadata":{"labels":{"app":"other"}}}}}`)
 	if err := r.API.Patch(r.ctx, d, client.RawPatch(types.MergePatchType, data)); !apierrors.IsInvalid(err) {

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 const revisionAnnotation = "deployment.kubernetes.io/revision"
@@ -116,7 +115,7 @@ func (c *Cluster) newSet(d *appsv1.Deployment, revision string) error {
 			Annotations:     with(d.Annotations, revisionAnnotation, revision),
 			OwnerReferences: []metav1.OwnerReference{owner(d, c.kinds[deployments])},
 		},
-		Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](0), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template},
+		Spec: appsv1.ReplicaSetSpec{Replicas: new(int32(0)), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template},
 	}
 	_, err := c.create(c.kinds[replicaSets], rs, system(deploymentController))
 	return err

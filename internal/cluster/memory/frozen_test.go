@@ -8,7 +8,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 )
 
 // BenchmarkFrozen is what a write costs that a policy looks at and lets through.
@@ -35,7 +34,7 @@ func BenchmarkFrozen(b *testing.B) {
 	pass(time.Second)
 	d := get(b, c, "team-0", "app-0", &appsv1.Deployment{})
 	for b.Loop() {
-		d.Spec.Replicas = ptr.To(1 + *d.Spec.Replicas%9)
+		d.Spec.Replicas = new(1 + *d.Spec.Replicas%9)
 		if err := c.Update(context.Background(), d); err != nil {
 			b.Fatal(err)
 		}

@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster/memory"
@@ -173,7 +172,7 @@ func TestStatefulSetGoesInOrder(t *testing.T) {
 	set := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db"},
 		Spec: appsv1.StatefulSetSpec{
-			Replicas: ptr.To[int32](3), ServiceName: "db", Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Replicas: new(int32(3)), ServiceName: "db", Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "db:1"}}}},
 		},
 	}
@@ -191,7 +190,7 @@ func TestStatefulSetGoesInOrder(t *testing.T) {
 	if got.Status.ReadyReplicas != 3 || got.Status.ObservedGeneration != got.Generation {
 		t.Errorf("status %+v, want 3 ready", got.Status)
 	}
-	got.Spec.Replicas = ptr.To[int32](1)
+	got.Spec.Replicas = new(int32(1))
 	if err := c.Update(context.Background(), got); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +210,7 @@ func TestAutoscalerIsInertAtZero(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
 		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
-			MinReplicas:    ptr.To[int32](4), MaxReplicas: 6,
+			MinReplicas:    new(int32(4)), MaxReplicas: 6,
 		},
 	}
 	seed(t, c, deployment("shop", "web", 0), h)
@@ -263,7 +262,7 @@ func TestOwnedObjectsGoDownToThePods(t *testing.T) {
 	for _, obj := range []client.Object{
 		get(t, c, "shop", "web", &appsv1.Deployment{}), get(t, c, "shop", "web", &corev1.Service{}),
 	} {
-		if err := c.Delete(ctx, obj, client.Preconditions{UID: ptr.To(obj.GetUID())}); err != nil {
+		if err := c.Delete(ctx, obj, client.Preconditions{UID: new(obj.GetUID())}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -81,7 +81,7 @@ func (c *Cluster) started(pod *corev1.Pod) *corev1.Pod {
 	out.Status.ContainerStatuses = make([]corev1.ContainerStatus, len(pod.Spec.Containers))
 	for i, container := range pod.Spec.Containers {
 		out.Status.ContainerStatuses[i] = corev1.ContainerStatus{
-			Name: container.Name, Image: container.Image, Ready: true, Started: ptr.To(true),
+			Name: container.Name, Image: container.Image, Ready: true, Started: new(true),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		}
 	}

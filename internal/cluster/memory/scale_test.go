@@ -8,7 +8,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster/memory"
@@ -79,7 +78,7 @@ func BenchmarkWrite(b *testing.B) {
 	d := get(b, c, "team-0", "app-0", &appsv1.Deployment{})
 	b.Run("update", func(b *testing.B) {
 		for b.Loop() {
-			d.Spec.Replicas = ptr.To(1 + *d.Spec.Replicas%9)
+			d.Spec.Replicas = new(1 + *d.Spec.Replicas%9)
 			if err := c.Update(ctx, d); err != nil {
 				b.Fatal(err)
 			}
@@ -88,7 +87,7 @@ func BenchmarkWrite(b *testing.B) {
 	b.Run("patch", func(b *testing.B) {
 		for b.Loop() {
 			base := d.DeepCopy()
-			d.Spec.Replicas = ptr.To(1 + *d.Spec.Replicas%9)
+			d.Spec.Replicas = new(1 + *d.Spec.Replicas%9)
 			if err := c.Patch(ctx, d, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
 				b.Fatal(err)
 			}

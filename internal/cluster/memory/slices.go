@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 const (
@@ -76,7 +75,7 @@ func endpointFor(s *corev1.Service, pod *corev1.Pod) discoveryv1.Endpoint {
 	return discoveryv1.Endpoint{
 		Addresses: []string{e.ip}, NodeName: &pod.Spec.NodeName,
 		Conditions: discoveryv1.EndpointConditions{
-			Ready: ptr.To(e.ready || s.Spec.PublishNotReadyAddresses), Serving: &e.serving, Terminating: &e.terminating,
+			Ready: new(e.ready || s.Spec.PublishNotReadyAddresses), Serving: &e.serving, Terminating: &e.terminating,
 		},
 		TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 	}
@@ -98,7 +97,7 @@ func portsOf(s *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort {
 			}
 		}
 		if number != 0 {
-			out = append(out, discoveryv1.EndpointPort{Name: ptr.To(p.Name), Protocol: ptr.To(p.Protocol), Port: ptr.To(number), AppProtocol: p.AppProtocol})
+			out = append(out, discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(p.Protocol), Port: new(number), AppProtocol: p.AppProtocol})
 		}
 	}
 	return out
@@ -156,8 +155,8 @@ func (c *Cluster) addKubernetesService() {
 	meta.Labels = map[string]string{discoveryv1.LabelServiceName: "kubernetes"}
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta: meta, AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{c.nodeAddress(-1)}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
-		Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("https"), Port: ptr.To[int32](6443)}},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{c.nodeAddress(-1)}, Conditions: discoveryv1.EndpointConditions{Ready: new(true)}}},
+		Ports:     []discoveryv1.EndpointPort{{Name: new("https"), Port: new(int32(6443))}},
 	}
 	if _, err := c.create(c.kinds[services], s, system("apiserver")); err != nil {
 		panic(err)

@@ -98,15 +98,15 @@ func testSwaps(t *testing.T, setup Setup) {
 	name := "pay." + zoneName
 	states := []*dns.RecordSet{
 		nil,
-		pointer(Set(t, name, "A", 60, "192.0.2.1")),
-		pointer(Set(t, name, "A", 60, "198.51.100.1", "198.51.100.2")),             // more records
-		pointer(Set(t, name, "A", 60, "198.51.100.2", "192.0.2.1")),                // one of them replaced
-		pointer(Set(t, name, "A", 5, "198.51.100.2", "192.0.2.1")),                 // nothing but the TTL, down
-		pointer(Set(t, name, "A", 3600, "198.51.100.2", "192.0.2.1")),              // and up
-		pointer(Set(t, name, "A", 3600, "192.0.2.1")),                              // fewer records
-		pointer(Set(t, name, "A", 0, "203.0.113.1", "203.0.113.2", "203.0.113.3")), // no caching
+		new(Set(t, name, "A", 60, "192.0.2.1")),
+		new(Set(t, name, "A", 60, "198.51.100.1", "198.51.100.2")),             // more records
+		new(Set(t, name, "A", 60, "198.51.100.2", "192.0.2.1")),                // one of them replaced
+		new(Set(t, name, "A", 5, "198.51.100.2", "192.0.2.1")),                 // nothing but the TTL, down
+		new(Set(t, name, "A", 3600, "198.51.100.2", "192.0.2.1")),              // and up
+		new(Set(t, name, "A", 3600, "192.0.2.1")),                              // fewer records
+		new(Set(t, name, "A", 0, "203.0.113.1", "203.0.113.2", "203.0.113.3")), // no caching
 		nil,
-		pointer(Set(t, name, "A", 60, "192.0.2.1")), // created anew
+		new(Set(t, name, "A", 60, "192.0.2.1")), // created anew
 		nil,
 	}
 	for i := 1; i < len(states); i++ {
@@ -123,8 +123,6 @@ func testSwaps(t *testing.T, setup Setup) {
 		}
 	}
 }
-
-func pointer(set dns.RecordSet) *dns.RecordSet { return &set }
 
 func testTypes(t *testing.T, setup Setup) {
 	provider := setup(t, zoneName, nil)
@@ -163,9 +161,9 @@ func testChanged(t *testing.T, setup Setup) {
 	name := "pay." + zoneName
 	target := Set(t, name, "A", 60, "198.51.100.4")
 	olds := map[string]*dns.RecordSet{
-		"other data":     pointer(Set(t, name, "A", 60, "192.0.2.4")),
-		"more data":      pointer(Set(t, name, "A", 60, "192.0.2.4", "192.0.2.9")),
-		"another TTL":    pointer(Set(t, name, "A", 61, "192.0.2.9")),
+		"other data":     new(Set(t, name, "A", 60, "192.0.2.4")),
+		"more data":      new(Set(t, name, "A", 60, "192.0.2.4", "192.0.2.9")),
+		"another TTL":    new(Set(t, name, "A", 61, "192.0.2.9")),
 		"nothing at all": nil,
 	}
 	for what, old := range olds {
@@ -206,7 +204,7 @@ func testAlias(t *testing.T, setup Setup) {
 	if got := held(t, provider); !reflect.DeepEqual(got, sets) {
 		t.Errorf("refused swaps changed something:\ngot  %v\nwant %v", got, sets)
 	}
-	swap := dns.Swap{Old: &sets[0], New: pointer(Set(t, "alias."+zoneName, "CNAME", 60, "lb.example.org."))}
+	swap := dns.Swap{Old: &sets[0], New: new(Set(t, "alias."+zoneName, "CNAME", 60, "lb.example.org."))}
 	if err := provider.Swap(t.Context(), zoneName, swap); err != nil {
 		t.Fatalf("swap %s: %v", swap, err)
 	}
