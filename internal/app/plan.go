@@ -39,6 +39,8 @@ type planning struct {
 	// facts are those of the connections; nil where files were read.
 	sourceFacts, targetFacts cluster.Facts
 	unknown                  map[schema.GroupVersionKind]int
+	// read is what the source's files hold; empty where a cluster was read.
+	read manifest.Reading
 	zones                    *zones
 	lacking                  []finding.Right
 	ways                     []plan.Way
@@ -59,11 +61,11 @@ func (p *planning) look(ctx context.Context) error {
 }
 
 func (p *planning) lookInFiles(ctx context.Context) error {
-	source, unknown, err := sideFrom("--from", p.o.From, p.o.Migration.Spec.Source)
-	if err != nil {
+	var err error
+	if p.source, p.read, err = sideFrom("--from", p.o.From, p.o.Migration.Spec.Source); err != nil {
 		return err
 	}
-	p.source, p.unknown = source, unknown
+	p.unknown = p.read.Unknown
 	switch {
 	case p.o.TargetFrom != "":
 		p.target, _, err = sideFrom("--target-from", p.o.TargetFrom, p.o.Migration.Spec.Target)
@@ -82,12 +84,12 @@ func (p *planning) lookInFiles(ctx context.Context) error {
 }
 
 // sideFrom reads a side from files.
-func sideFrom(flag, path, name string) (*finding.Side, map[schema.GroupVersionKind]int, error) {
+func sideFrom(flag, path, name string) (*finding.Side, manifest.Reading, error) {
 	r, err := manifest.Read(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", flag, err)
+		return nil, r, fmt.Errorf("%s: %w", flag, err)
 	}
-	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served}, r.Unknown, nil
+	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served}, r, nil
 }
 
 func (p *planning) lookInContexts(ctx context.Context) error {
@@ -217,6 +219,7 @@ func (p *planning) view(ctx context.Context) (view.Plan, error) {
 		facts.Names, out.Names = names, times
 	}
 	out.Findings = view.Findings(finding.Find(facts), m.Spec.Waivers, p.clock.Now())
+	p.place(out.Findings)
 	for _, k := range manifest.KindsOf(p.unknown) {
 		out.Unknown = append(out.Unknown, view.Unit{Kind: k.GroupVersion().String() + " " + k.Kind, Count: p.unknown[k]})
 	}

@@ -37,6 +37,21 @@ func (p piece) refuseYAML(err error) error {
 	return p.refuse(p.line+line-1, "it is not YAML: %s", yamlPrefix.ReplaceAllString(err.Error(), ""))
 }
 
+// begins is the line of the first text of a piece that is neither empty nor a comment.
+func (p piece) begins() int {
+	line := p.line
+	if !p.yaml {
+		return line
+	}
+	for l := range bytes.Lines(p.text) {
+		if l = bytes.TrimSpace(l); len(l) > 0 && l[0] != '#' {
+			return line
+		}
+		line++
+	}
+	return p.line
+}
+
 // yamlPrefix is what the YAML library writes before what is wrong.
 var yamlPrefix = regexp.MustCompile(`^(error converting YAML to JSON: )?(yaml: )?(line \d+: )?`)
 

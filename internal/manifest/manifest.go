@@ -35,6 +35,17 @@ type Reading struct {
 	// Served counts, by kind, the objects of every kind, in the version in which
 	// they are written.
 	Served map[schema.GroupVersionKind]int
+	// Places tell where an object that was kept begins, by its kind, a space and its
+	// namespace/name; and, by group and kind alone, the first of a kind.
+	Places map[string]Place
+	// Files are those that were read, in their order.
+	Files []string
+}
+
+// A Place is a line, counted from 1, of a file.
+type Place struct {
+	File string
+	Line int
 }
 
 // A ParseError says where a file cannot be read as a Kubernetes object.
@@ -78,6 +89,7 @@ func Read(path string) (Reading, error) {
 	if err := firstOf(append(wrong, err)); err != nil {
 		return Reading{}, err
 	}
+	reading.Files = files
 	if reading.Count == 0 {
 		return Reading{}, fmt.Errorf("%s holds no Kubernetes object", path)
 	}
@@ -177,14 +189,15 @@ func decodeAll(pieces []piece) (Reading, error) {
 	close(next)
 	group.Wait()
 
-	r := Reading{Unknown: map[schema.GroupVersionKind]int{}, Served: map[schema.GroupVersionKind]int{}}
+	r := Reading{Unknown: map[schema.GroupVersionKind]int{}, Served: map[schema.GroupVersionKind]int{}, Places: map[string]Place{}}
 	var wrong []error
-	for _, d := range decoded {
+	for i, d := range decoded {
 		if d.err != nil {
 			wrong = append(wrong, d.err)
 		}
 		for _, one := range d.objects {
 			r.take(one)
+			r.placed(one, pieces[i])
 		}
 	}
 	return r, firstOf(wrong)
@@ -200,6 +213,23 @@ func (r *Reading) take(one object) {
 		r.Unknown[one.kind]++
 	}
 	r.Objects.Add(one.obj)
+}
+
+// placed notes where an object begins. Of two with one name, the first counts.
+func (r *Reading) placed(one object, p piece) {
+	if one.obj == nil {
+		return
+	}
+	name := one.obj.GetName()
+	if ns := one.obj.GetNamespace(); ns != "" {
+		name = ns + "/" + name
+	}
+	place := Place{p.file, p.begins()}
+	for _, key := range []string{one.kind.Kind + " " + name, one.kind.GroupKind().String()} {
+		if _, has := r.Places[key]; !has {
+			r.Places[key] = place
+		}
+	}
 }
 
 // KindsOf lists kinds by group, version and kind.

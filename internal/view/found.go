@@ -31,6 +31,9 @@ type Finding struct {
 type Object struct {
 	Name     string `json:"name"`
 	Observed string `json:"observed"`
+	// File and Line are where it stands in what was read; empty if that is a cluster.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
 }
 
 // unreached is the finding that says what the gate networks says: one waiver is enough
@@ -52,7 +55,7 @@ func Findings(all []finding.Found, waivers []v1.Waiver, now time.Time) []Finding
 			}
 			out, i = append(out, g), len(out)
 		}
-		out[i].Objects = append(out[i].Objects, Object{f.Object, f.Observed})
+		out[i].Objects = append(out[i].Objects, Object{Name: f.Object, Observed: f.Observed})
 	}
 	return out
 }

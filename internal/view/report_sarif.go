@@ -82,10 +82,16 @@ type sarifDriver struct {
 }
 
 type sarifRule struct {
-	ID   string     `json:"id"`
-	Name string     `json:"name,omitempty"`
-	Full *sarifText `json:"fullDescription,omitempty"`
-	Help *sarifText `json:"help,omitempty"`
+	ID      string        `json:"id"`
+	Name    string        `json:"name,omitempty"`
+	Short   *sarifText    `json:"shortDescription,omitempty"`
+	Full    *sarifText    `json:"fullDescription,omitempty"`
+	Help    *sarifText    `json:"help,omitempty"`
+	Default *sarifDefault `json:"defaultConfiguration,omitempty"`
+}
+
+type sarifDefault struct {
+	Level string `json:"level"`
 }
 
 type sarifText struct {
