@@ -35,8 +35,8 @@ const meshPort = 9094
 // gossipPortNames are what such ports are called; gossipPortWords are words that are
 // enough in a longer name.
 var (
-	gossipPortNames = set(`cluster peer peers dist tcp-dist epmd silo ekka vmq heartbeat mesh-tcp mesh-udp mesh intra-node tls-intra-node intra-node-comm intra internode tcp-intra remoting akka akka-remote akka-remoting bus cluster-bus
-		tcp-redis-bus redis-bus redisbus tcp-peer etcd-peer ping transport tcp-transport swim tribes hz discovery-ignite locator cluster-tcp tcp-cluster cluster-port cluster-comm cluster-udp jg`)
+	gossipPortNames = set(`cluster peer peers dist tcp-dist epmd silo ekka vmq heartbeat mesh-tcp mesh-udp intra-node tls-intra-node intra-node-comm intra internode tcp-intra remoting akka akka-remote akka-remoting cluster-bus
+		tcp-redis-bus redis-bus redisbus tcp-peer etcd-peer transport tcp-transport swim tribes hz discovery-ignite locator cluster-tcp tcp-cluster cluster-port cluster-comm cluster-udp jg`)
 	gossipPortWords = set(`gossip memberlist jgroups serf serflan serfwan hazelcast membership orleans ringpop pekko epmd silo akka`)
 )
 

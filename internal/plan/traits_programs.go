@@ -95,7 +95,7 @@ var ownSchedulers = set(`ofelia dkron supercronic rundeck airflow-scheduler go-c
 
 // ownConsumers are programs that take messages whatever they are started with.
 var ownConsumers = set(`airflow-worker datahub-mae-consumer datahub-mce-consumer kafka-connect cp-kafka-connect cp-kafka-connect-base cp-server-connect debezium/connect debezium/server-consumer debezium-connect connect-base kafka-connect-base cp-kafka-mirrormaker cp-replicator cp-enterprise-replicator mirrormaker kafka-mirror-maker
-	jaeger-ingester ksqldb-server cp-ksqldb-server ksqldb gitlab-sidekiq-ee gitlab-sidekiq-ce gitlab-sidekiq snuba-consumer langfuse-worker novu/worker queue-worker openfaas/queue-worker faas-queue-worker
+	jaeger-ingester ksqldb-server cp-ksqldb-server ksqldb gitlab-sidekiq-ee gitlab-sidekiq-ce gitlab-sidekiq snuba-consumer langfuse-worker novu/worker airbyte/worker opencti/worker trigger.dev/worker queue-worker openfaas/queue-worker faas-queue-worker
 	posthog-plugin-server plugin-server appflowy_worker knative-kafka-broker-dispatcher kafka-broker-dispatcher celery-worker rq-worker sidekiq flower-worker uploader-worker unstructured-worker dagster-celery
 	skywalking-kafka-fetcher kafka-consumer tb-js-executor`)
 
@@ -162,7 +162,10 @@ var parts = []part{
 	{set(`prefect`), phrasesOf(`prefect worker, prefect agent`), consumes},
 	{set(`kafka cp-kafka strimzi/kafka kafka-native cp-server`), phrasesOf(`connect-distributed, connect-distributed.sh, connect-standalone, connect-standalone.sh, connect-mirror-maker, connect-mirror-maker.sh,
 		kafka-mirror-maker, kafka-mirror-maker.sh, kafka_connect_run.sh, kafka_mirror_maker_2_run.sh, kafka-console-consumer, kafka-console-consumer.sh`), consumes},
+	{set(`strimzi/kafka`), phrasesOf(`cruise_control_run.sh, kafka_exporter_run.sh, kafka_bridge_run.sh, entity_operator_run.sh`), looksOn},
 	{set(`redash`), phrasesOf(`server`), looksOn},
+	{set(`espocrm`), phrasesOf(`docker-daemon.sh`), schedules},
+	{set(`taiga-back`), phrasesOf(`async_entrypoint.sh`), consumes},
 	{set(`celery flower`), phrasesOf(`flower`), looksOn},
 }
 

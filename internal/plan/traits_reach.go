@@ -98,7 +98,7 @@ func stickyIn(annotations map[string]string) string {
 		value := annotations[key]
 		switch {
 		case strings.HasPrefix(key, awsActions) && strings.Contains(strings.ReplaceAll(value, " ", ""), `"targetGroupStickinessConfig":{"enabled":true`),
-			unlisted(key) && !off(value) && value != "":
+			unlisted(key) && !off(value) && value != "" && !off(annotations[strings.TrimSuffix(key, "-type")]):
 			return key + "=" + value
 		}
 	}

@@ -20,7 +20,7 @@ var consumers = phrasesOf(`
 	connect-distributed, connect-distributed.sh, connect-standalone, connect-standalone.sh, connect-mirror-maker, connect-mirror-maker.sh, kafka-mirror-maker, kafka-mirror-maker.sh,
 	kafka_connect_run.sh, kafka_mirror_maker_2_run.sh, kafka_mirror_maker_run.sh, kafka-console-consumer, kafka-console-consumer.sh, ksql-server-start, ksql-server-start.sh, nsq_to_file, nsq_to_http, nsq_tail, nsq_to_nsq,
 	flagsmith run-task-processor, run-task-processor, postal worker, pretix taskworker, taskworker, lago worker, immich-microservices, immich microservices, plugin-server, mattermost jobserver, kestra worker,
-	gearman worker, gearman:job:execute, gearman:worker:execute, beanstalkd:worker, burrow-consumer, hangfire-server, hangfire server, temporal-worker, sensor-service, river work, queue-proxy-worker`)
+	queue.sh, gearman worker, gearman:job:execute, gearman:worker:execute, beanstalkd:worker, burrow-consumer, hangfire-server, hangfire server, temporal-worker, sensor-service, river work, queue-proxy-worker`)
 
 // schedulers are the ways in which schedulers inside a process are started.
 var schedulers = phrasesOf(`
