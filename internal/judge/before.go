@@ -1,7 +1,9 @@
 package judge
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	v1 "crossfade.dev/api/v1alpha1"
 )
@@ -63,7 +65,7 @@ func standing(e Estate, o Objectives, side v1.Side, index int) Standing {
 		}
 	}
 	var all Before
-	for _, name := range sorted(e.Names) {
+	for _, name := range slices.Sorted(maps.Keys(e.Names)) {
 		found := e.Names[name]
 		b := found.Before
 		if b.Pairs == 0 {

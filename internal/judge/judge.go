@@ -12,9 +12,9 @@ package judge
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	v1 "crossfade.dev/api/v1alpha1"
 )
@@ -102,7 +102,7 @@ func Judge(e Estate, o Objectives) Report {
 	notWorse := math.Log(float64(len(e.Names)) / o.Alpha)
 	single := newClearing(nameMargin)
 	var pooled Evidence
-	for _, name := range sorted(e.Names) {
+	for _, name := range slices.Sorted(maps.Keys(e.Names)) {
 		found := e.Names[name]
 		pooled.Merge(found)
 		if s := found.stranger(name); s != nil {
@@ -199,14 +199,5 @@ func suspects(names []Finding, alpha float64) []string {
 	for _, f := range names[:last] {
 		out = append(out, f.Name)
 	}
-	return out
-}
-
-func sorted(names map[string]Evidence) []string {
-	out := make([]string, 0, len(names))
-	for name := range names {
-		out = append(out, name)
-	}
-	slices.SortFunc(out, strings.Compare)
 	return out
 }

@@ -72,11 +72,7 @@ func (j *journal) write(ctx context.Context, h head, fresh []sealed) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(h)
-	if err != nil {
-		return fmt.Errorf("write a head as JSON: %w", err)
-	}
-	return j.put(ctx, headFile(h), seam(text))
+	return j.putHead(ctx, h)
 }
 
 // complete writes what the journal lacks of a page; data returns that of a chunk. A
@@ -104,6 +100,10 @@ func (j *journal) complete(ctx context.Context, h head, data func(context.Contex
 			return err
 		}
 	}
+	return j.putHead(ctx, h)
+}
+
+func (j *journal) putHead(ctx context.Context, h head) error {
 	text, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("write a head as JSON: %w", err)

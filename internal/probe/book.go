@@ -50,20 +50,24 @@ type what uint8
 // then on.
 const (
 	keptPairs  what = 0
-	freshPairs what = 36
-	timedPairs what = 72
-	invalid    what = 73
-	unlike     what = 74
-	onlyTarget what = 75 // slower than the source's P99, in pairs
-	onlySource what = 76
-	ownSource  what = 77 // slower than its own P99, in pairs, until settled
-	ownTarget  what = 78
-	slowTarget what = 80
-	slowSource what = 90
+	freshPairs      = keptPairs + classes*classes
+	timedPairs      = freshPairs + classes*classes
+	invalid         = timedPairs + 1
+	unlike          = timedPairs + 2
+	onlyTarget      = timedPairs + 3 // slower than the source's P99, in pairs
+	onlySource      = timedPairs + 4
+	// What follows is counted in pairs until it is settled.
+	ownSource  = timedPairs + 5 // slower than its own P99
+	ownTarget  = timedPairs + 6
+	slowTarget = timedPairs + 7
+	slowSource = slowTarget + judge.Levels
 )
 
+// classes is how many classes of answers there are.
+const classes = what(len(judge.Pairs{}))
+
 func pairOf(base what, source, target judge.Class) what {
-	return base + what(source)*6 + what(target)
+	return base + what(source)*classes + what(target)
 }
 
 func (c *cell) add(w what, n uint32) {
@@ -262,9 +266,9 @@ func (c cell) tell(e *judge.Evidence) {
 		n := int64(k.n)
 		switch w := k.what; {
 		case w < freshPairs:
-			e.Kept[w/6][w%6] += n
+			e.Kept[w/classes][w%classes] += n
 		case w < timedPairs:
-			e.Fresh[(w-freshPairs)/6][w%6] += n
+			e.Fresh[(w-freshPairs)/classes][(w-freshPairs)%classes] += n
 		case w == timedPairs:
 			e.Timed += n
 		case w == invalid:

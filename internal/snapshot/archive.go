@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 )
 
 // An Archive can be read back.
@@ -185,5 +186,5 @@ type checked struct {
 func (c *checked) Close() error { return c.close(c.Reader) }
 
 func isController(owner metav1.OwnerReference) bool {
-	return owner.Controller != nil && *owner.Controller
+	return ptr.Deref(owner.Controller, false)
 }

@@ -48,9 +48,9 @@ func (r Rehearsal) Problems() []string {
 // Rehearse restores an archive into a cluster that is empty of the estate, compares
 // what stands there then, tells found, and removes what it created, which takes a
 // while: found may act on the result at once, and its error is returned. What a
-// rehearsal that was cut short left behind is removed first. The cluster should have no controllers
-// that act outside of it: restored claims and Services would ask them for volumes
-// and addresses.
+// rehearsal that was cut short left behind is removed first. The cluster should have
+// no controllers that act outside of it: restored claims and Services would ask them
+// for volumes and addresses.
 //
 // The error wraps ErrOccupied if the cluster holds objects of the estate. found is
 // not called if there is no result.

@@ -166,7 +166,7 @@ func furnished(kind schema.GroupKind, obj *unstructured.Unstructured) bool {
 // remade is true for what a controller makes again from its owner.
 func remade(kind schema.GroupKind, obj *unstructured.Unstructured) bool {
 	for _, owner := range obj.GetOwnerReferences() {
-		if owner.Controller == nil || !*owner.Controller {
+		if !isController(owner) {
 			continue
 		}
 		return kind == schema.GroupKind{Group: "apps", Kind: "ReplicaSet"} && owner.Kind == "Deployment"

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/ptr"
 )
 
 func TestVolumeOfAClaimIsItsOwn(t *testing.T) {
@@ -23,7 +22,7 @@ func TestVolumeOfAClaimIsItsOwn(t *testing.T) {
 	ctx := context.Background()
 	claim := func(uid string) *corev1.PersistentVolumeClaim {
 		c := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data-db-0", UID: types.UID(uid)}}
-		c.Spec.StorageClassName = ptr.To(storageClass)
+		c.Spec.StorageClassName = new(storageClass)
 		c.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 		return c
 	}
