@@ -17,14 +17,14 @@ const sweepAfter = 20000
 // from them the name servers of zones. Times are those of the resolver's clock.
 type cache struct {
 	mu          sync.Mutex
-	entries     map[setKey]*entryCached
+	entries     map[setKey]*finding
 	delegations map[string]*delegation
 	added       int
 }
 
-// entryCached is one set, or the knowledge that it does not exist (rrs is empty;
+// A finding is one set, or the knowledge that it does not exist (rrs is empty;
 // soa tells until when), or that nobody answered (rcode SERVFAIL).
-type entryCached struct {
+type finding struct {
 	rrs     []dns.RR
 	rcode   int
 	soa     dns.RR
@@ -43,12 +43,12 @@ type delegation struct {
 }
 
 func newCache() *cache {
-	return &cache{entries: map[setKey]*entryCached{}, delegations: map[string]*delegation{}}
+	return &cache{entries: map[setKey]*finding{}, delegations: map[string]*delegation{}}
 }
 
 // answer returns what is known of a set. NXDOMAIN was kept under no type: it counts
 // for every type of the name (RFC 2308 section 5).
-func (c *cache) answer(name string, rrtype uint16, now time.Time) *entryCached {
+func (c *cache) answer(name string, rrtype uint16, now time.Time) *finding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if found := c.entries[setKey{name, rrtype}]; found != nil && found.expires.After(now) {
@@ -62,7 +62,7 @@ func (c *cache) answer(name string, rrtype uint16, now time.Time) *entryCached {
 
 // keep stores an entry; nothing is kept of what has no life left (TTL 0 is not
 // cached, RFC 1035 section 3.2.1).
-func (c *cache) keep(key setKey, found *entryCached, now time.Time) {
+func (c *cache) keep(key setKey, found *finding, now time.Time) {
 	if !found.expires.After(now) {
 		return
 	}

@@ -2,9 +2,8 @@
 // updates, and caching resolvers of the kinds seen in the wild, all on loopback
 // addresses and in one process.
 //
-// A Config says what is served; Start serves it; Command is `sandbox dns`, which
-// serves until its context ends. Names
-// inside the package are in lower case with the final dot.
+// A Config says what is served; Start serves it; Command is `sandbox dns`, which serves
+// until its context ends. Names inside the package are in lower case with the final dot.
 package dns
 
 import (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -202,8 +203,8 @@ func (c *Config) check() error {
 		}
 	}
 	for _, resolver := range c.Resolvers {
-		if _, known := nsRules[resolver.Kind]; !known {
-			return fmt.Errorf("resolvers: %s: kind %q is not one of bind, unbound, powerdns, knot", resolver.Address, resolver.Kind)
+		if err := resolver.check(); err != nil {
+			return fmt.Errorf("resolvers: %s: %w", resolver.Address, err)
 		}
 		if other, taken := role[resolver.Address]; taken {
 			return fmt.Errorf("resolvers: address %s is taken by %s", resolver.Address, other)
@@ -216,9 +217,26 @@ func (c *Config) check() error {
 	return nil
 }
 
+func (r *Resolver) check() error {
+	switch _, known := nsRules[r.Kind]; {
+	case !r.Address.Is4():
+		return errors.New("address: an IPv4 address is needed")
+	case !known:
+		return fmt.Errorf("kind %q is not one of bind, unbound, powerdns, knot", r.Kind)
+	case r.MinTTL > r.MaxTTL:
+		return fmt.Errorf("minTTL %s is longer than maxTTL %s", time.Duration(r.MinTTL), time.Duration(r.MaxTTL))
+	case r.StretchTTL < 0:
+		return fmt.Errorf("stretchTTL is %g: it must be more than 0", r.StretchTTL)
+	}
+	return nil
+}
+
 func (z *Zone) check(keys map[string]bool) error {
 	if len(z.Servers) == 0 {
 		return errors.New("servers: at least one is needed")
+	}
+	if slices.ContainsFunc(z.Servers, func(server netip.Addr) bool { return !server.Is4() }) {
+		return fmt.Errorf("servers are %s: IPv4 addresses are needed", z.Servers)
 	}
 	if strings.ContainsAny(z.ID, "/\\") || strings.HasPrefix(z.ID, ".") {
 		return fmt.Errorf("id %q cannot be a file's name", z.ID)

@@ -17,6 +17,10 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"secret", "keys: [{name: k, secret: \"%\"}]", "keys: k.: secret is not base64"},
 		{"algorithm", "keys: [{name: k, secret: YQ==, algorithm: rot13}]", `algorithm "rot13." is not known`},
 		{"kind", "resolvers: [{address: 10.53.1.1, kind: dnsmasq}]", `kind "dnsmasq" is not one of bind, unbound, powerdns, knot`},
+		{"resolver without an address", "roots: [10.53.0.1]\nresolvers: [{kind: bind}]", "address: an IPv4 address is needed"},
+		{"server without an address", strings.Replace(zone, "[10.53.0.3], %s", "[\"\"],", 1), "zones: z.test: servers are [invalid IP]: IPv4 addresses are needed"},
+		{"bounds of TTLs that cross", "roots: [10.53.0.1]\nresolvers: [{address: 10.53.1.1, kind: bind, minTTL: 10s, maxTTL: 5s}]", "resolvers: 10.53.1.1: minTTL 10s is longer than maxTTL 5s"},
+		{"TTLs that shrink below nothing", "roots: [10.53.0.1]\nresolvers: [{address: 10.53.1.1, kind: bind, stretchTTL: -1}]", "stretchTTL is -1"},
 		{"resolver without roots", "resolvers: [{address: 10.53.1.1, kind: bind}]", "roots: resolvers need at least one"},
 		{"address twice", "roots: [10.53.0.1]\nresolvers: [{address: 10.53.1.1, kind: bind}, {address: 10.53.1.1, kind: knot}]", "address 10.53.1.1 is taken by another resolver"},
 	}

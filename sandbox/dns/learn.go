@@ -8,7 +8,7 @@ import (
 
 // learn caches what an authoritative response says, and returns the part of it
 // that answers for name: its set, its CNAME, or its absence.
-func (r *resolver) learn(response *dns.Msg, cut, name string, rrtype uint16) *entryCached {
+func (r *resolver) learn(response *dns.Msg, cut, name string, rrtype uint16) *finding {
 	now := r.now()
 	sets := map[setKey][]dns.RR{}
 	for _, rr := range response.Answer {
@@ -60,18 +60,18 @@ func absenceKey(response *dns.Msg, name string, rrtype uint16) setKey {
 	return setKey{name, rrtype}
 }
 
-func (r *resolver) positive(rrs []dns.RR, now time.Time) *entryCached {
+func (r *resolver) positive(rrs []dns.RR, now time.Time) *finding {
 	ttl := rrs[0].Header().Ttl
 	for _, rr := range rrs {
 		ttl = min(ttl, rr.Header().Ttl)
 	}
-	return &entryCached{rrs: rrs, expires: now.Add(r.bounded(ttl))}
+	return &finding{rrs: rrs, expires: now.Add(r.bounded(ttl))}
 }
 
 // negative is kept for as long as the SOA beside it says (RFC 2308 section 5),
 // and not at all without one.
-func (r *resolver) negative(response *dns.Msg, cut string, now time.Time) *entryCached {
-	absent := &entryCached{rcode: response.Rcode, expires: now}
+func (r *resolver) negative(response *dns.Msg, cut string, now time.Time) *finding {
+	absent := &finding{rcode: response.Rcode, expires: now}
 	for _, rr := range response.Ns {
 		soa, is := rr.(*dns.SOA)
 		if !is || !dns.IsSubDomain(cut, dns.CanonicalName(soa.Hdr.Name)) {

@@ -118,7 +118,7 @@ func (r *resolver) reply(reply *dns.Msg, recurse bool) {
 }
 
 // alias returns the CNAME known for name, if there is one.
-func (r *resolver) alias(name string) *entryCached {
+func (r *resolver) alias(name string) *finding {
 	if found := r.cache.answer(name, dns.TypeCNAME, r.now()); found != nil && len(found.rrs) > 0 {
 		return found
 	}
@@ -145,9 +145,9 @@ func (r *resolver) aged(rrs []dns.RR, expires time.Time) []dns.RR {
 // look finds a set by asking servers, once for all who want it at the same time.
 // A failure is an entry too, and cached for a short time (RFC 9520). depth counts
 // searches for the addresses of name servers within searches.
-func (r *resolver) look(ctx context.Context, name string, rrtype uint16, depth int) *entryCached {
+func (r *resolver) look(ctx context.Context, name string, rrtype uint16, depth int) *finding {
 	if depth > maxNSLookups {
-		return &entryCached{rcode: dns.RcodeServerFailure}
+		return &finding{rcode: dns.RcodeServerFailure}
 	}
 	if depth > 0 {
 		// Within a search a shared flight could wait for itself.
@@ -156,10 +156,10 @@ func (r *resolver) look(ctx context.Context, name string, rrtype uint16, depth i
 	found, _, _ := r.flights.Do(name+" "+dns.Type(rrtype).String(), func() (any, error) {
 		return r.search(ctx, name, rrtype, depth), nil
 	})
-	return found.(*entryCached)
+	return found.(*finding)
 }
 
-func (r *resolver) search(ctx context.Context, name string, rrtype uint16, depth int) *entryCached {
+func (r *resolver) search(ctx context.Context, name string, rrtype uint16, depth int) *finding {
 	found, cut, err := r.descend(ctx, name, rrtype, depth)
 	if err != nil && r.rule.asksParentAgain && cut != "." {
 		r.cache.forget(cut)
@@ -167,7 +167,7 @@ func (r *resolver) search(ctx context.Context, name string, rrtype uint16, depth
 	}
 	if err != nil {
 		now := r.now()
-		found = &entryCached{rcode: dns.RcodeServerFailure, expires: now.Add(time.Duration(r.FailureTTL))}
+		found = &finding{rcode: dns.RcodeServerFailure, expires: now.Add(time.Duration(r.FailureTTL))}
 		r.cache.keep(setKey{name, rrtype}, found, now)
 	}
 	return found
@@ -175,7 +175,7 @@ func (r *resolver) search(ctx context.Context, name string, rrtype uint16, depth
 
 // descend goes from the closest known zone down to the servers that know the
 // answer. It returns the zone where it ended, also if it fails there.
-func (r *resolver) descend(ctx context.Context, name string, rrtype uint16, depth int) (*entryCached, string, error) {
+func (r *resolver) descend(ctx context.Context, name string, rrtype uint16, depth int) (*finding, string, error) {
 	from := name
 	if rrtype == dns.TypeDS && name != "." {
 		from = above(name) // the parent's side of the cut has it
