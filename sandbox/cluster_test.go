@@ -306,10 +306,14 @@ func (c *cluster) pods(t *testing.T, selector string) []corev1.Pod {
 	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
 }
 
-// kubectl runs the real kubectl as an administrator.
+// kubectl runs the real kubectl as an administrator. An error has what it complained of.
 func (c *cluster) kubectl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := c.command(t, append([]string{"kubectl", "--kubeconfig", c.kubeconfig()}, args...)...).CombinedOutput()
+	out, err := c.command(t, append([]string{"kubectl", "--kubeconfig", c.kubeconfig()}, args...)...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		err = fmt.Errorf("%w: %s", err, failed.Stderr)
+	}
 	return string(out), err
 }
 

@@ -197,10 +197,10 @@ func (c *cluster) reachInto(t *testing.T, pod string) {
 	if out, err := c.kubectl(t, "exec", pod, "--", "/bin/sh", "-c", "id -u; echo $POD_NAME"); err != nil || out != fmt.Sprintf("%d\n%s\n", c.userID(), pod) {
 		t.Errorf("exec: %q, %v; want the number of the user, and the pod's name", out, err)
 	}
-	if out, err := c.kubectl(t, "exec", pod, "--", "/bin/sh", "-c", "exit 7"); err == nil || !strings.Contains(out, "exit code 7") {
+	if out, err := c.kubectl(t, "exec", pod, "--", "/bin/sh", "-c", "exit 7"); err == nil || !strings.Contains(err.Error(), "exit code 7") {
 		t.Errorf("exec of a command that fails: %q, %v", out, err)
 	}
-	if out, err := c.kubectl(t, "exec", "db-0", "--", "true"); err == nil || !strings.Contains(out, "stand-in") {
+	if out, err := c.kubectl(t, "exec", "db-0", "--", "true"); err == nil || !strings.Contains(err.Error(), "stand-in") {
 		t.Errorf("exec in a stand-in: %q, %v; want a refusal", out, err)
 	}
 

@@ -16,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apiserver/pkg/util/compatibility"
@@ -43,11 +42,6 @@ type Config struct {
 	// Small leaves out the scheduler and the controllers of workloads: enough for
 	// a cluster that only holds objects.
 	Small bool
-	// Log is the log file of all components.
-	Log string
-	// Events, if set, is a file to which one JSON line is added at each start and
-	// each time that the API is ready.
-	Events string
 }
 
 // Command is `sandbox control`.
@@ -82,8 +76,6 @@ printed. State is kept in DIR: stop or kill it, start it again, nothing is lost.
 	f.StringVar(&c.CA, "ca", "", "folder of the authority shared by all clusters of a sandbox (default DIR/ca)")
 	f.StringSliceVar(&c.SAN, "san", nil, "further names for the API server's certificate")
 	f.BoolVar(&c.Small, "small", false, "no scheduler and no workload controllers")
-	f.StringVar(&c.Log, "log", "", "log file (default DIR/control.log)")
-	f.StringVar(&c.Events, "events", "", "file that gets a JSON line at each start and each time the API is ready")
 	f.BoolVar(&dieWithParent, "die-with-parent", false, "end when the parent process ends or closes the pipe on standard input")
 	if err := cmd.MarkFlagRequired("dir"); err != nil {
 		panic(err)
@@ -108,9 +100,6 @@ func (c *Config) complete() (err error) {
 	if c.CA, err = filepath.Abs(c.CA); err != nil {
 		return err
 	}
-	if c.Log == "" {
-		c.Log = filepath.Join(c.Dir, "control.log")
-	}
 	return os.MkdirAll(c.pki(), 0o755)
 }
 
@@ -131,11 +120,10 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	limitMemory(c.Small)
-	if err := logTo(c.Log); err != nil {
+	if err := logTo(filepath.Join(c.Dir, "control.log")); err != nil {
 		return err
 	}
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
-	c.event("start")
 
 	admin, err := c.writeCredentials()
 	if err != nil {
@@ -175,7 +163,6 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		if !c.Small {
 			all.run(ctx, "scheduler", runScheduler)
 		}
-		c.event("ready")
 		ready()
 	}()
 	select {
@@ -234,20 +221,4 @@ func logTo(path string) error {
 	setLogFlags(map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true"})
 	klog.SetOutput(f)
 	return nil
-}
-
-// event adds a line to the file of events. A line that cannot be written is no
-// reason to stop a control plane, but it is said.
-func (c *Config) event(what string) {
-	if c.Events == "" {
-		return
-	}
-	f, err := os.OpenFile(c.Events, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "warning:", err)
-		return
-	}
-	defer f.Close()
-	fmt.Fprintf(f, `{"time":%q,"cluster":%q,"event":%q,"pid":%d}`+"\n",
-		time.Now().UTC().Format(time.RFC3339Nano), c.Name, what, os.Getpid())
 }

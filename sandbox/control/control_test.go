@@ -39,7 +39,7 @@ func TestKubeconfigSpeaksForItsUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := a.kubeconfig("source", "https://api.demo.test:6443", "kubernetes", identity{user: "alice", groups: []string{"team-a", "all"}})
+	content, err := a.kubeconfig("source", "https://api.demo.test:6443", identity{user: "alice", groups: []string{"team-a", "all"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +47,8 @@ func TestKubeconfigSpeaksForItsUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Host != "https://api.demo.test:6443" || config.ServerName != "kubernetes" {
-		t.Errorf("leads to %s as %s", config.Host, config.ServerName)
+	if config.Host != "https://api.demo.test:6443" {
+		t.Errorf("leads to %s", config.Host)
 	}
 	certs, err := cert.ParseCertsPEM(config.CertData)
 	if err != nil {

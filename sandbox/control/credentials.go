@@ -56,7 +56,7 @@ func (c *Config) writeCredentials() (admin []byte, err error) {
 		"controllers": {user: "system:kube-controller-manager"},
 		"scheduler":   {user: "system:kube-scheduler"},
 	} {
-		content, err := ca.kubeconfig(c.Name, c.server(), "", id)
+		content, err := ca.kubeconfig(c.Name, c.server(), id)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func (c *Config) writeCredentials() (admin []byte, err error) {
 			return nil, err
 		}
 	}
-	return ca.kubeconfig(c.Name, c.server(), "", identity{user: "admin", groups: []string{"system:masters"}})
+	return ca.kubeconfig(c.Name, c.server(), identity{user: "admin", groups: []string{"system:masters"}})
 }
 
 func (c *Config) serviceAccountKey() string { return filepath.Join(c.pki(), "service-account.key") }

@@ -11,7 +11,7 @@ import (
 
 // kubeconfig returns a kubeconfig by which id reaches server, with one context
 // called name.
-func (a *authority) kubeconfig(name, server, tlsServerName string, id identity) ([]byte, error) {
+func (a *authority) kubeconfig(name, server string, id identity) ([]byte, error) {
 	certPEM, keyPEM, err := a.sign(id)
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (a *authority) kubeconfig(name, server, tlsServerName string, id identity) 
 		return nil, err
 	}
 	config := api.NewConfig()
-	config.Clusters[name] = &api.Cluster{Server: server, TLSServerName: tlsServerName, CertificateAuthorityData: caPEM}
+	config.Clusters[name] = &api.Cluster{Server: server, CertificateAuthorityData: caPEM}
 	config.AuthInfos[id.user] = &api.AuthInfo{ClientCertificateData: certPEM, ClientKeyData: keyPEM}
 	config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: id.user}
 	config.CurrentContext = name
@@ -30,7 +30,7 @@ func (a *authority) kubeconfig(name, server, tlsServerName string, id identity) 
 
 // kubeconfigCommand mints a kubeconfig for a person or a robot of the sandbox.
 func kubeconfigCommand() *cobra.Command {
-	var ca, server, tlsServerName, context, out string
+	var ca, server, context, out string
 	var id identity
 	cmd := &cobra.Command{
 		Use:   "kubeconfig --ca DIR --user NAME --server URL",
@@ -41,7 +41,7 @@ func kubeconfigCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			content, err := a.kubeconfig(context, server, tlsServerName, id)
+			content, err := a.kubeconfig(context, server, id)
 			if err != nil {
 				return fmt.Errorf("kubeconfig of %s: %w", id.user, err)
 			}
@@ -57,7 +57,6 @@ func kubeconfigCommand() *cobra.Command {
 	f.StringVar(&id.user, "user", "", "name of the user")
 	f.StringSliceVar(&id.groups, "group", nil, "group of the user; may be repeated")
 	f.StringVar(&server, "server", "", "URL of the API server")
-	f.StringVar(&tlsServerName, "tls-server-name", "", "name that the server's certificate must carry, if not the URL's")
 	f.StringVar(&context, "context", "sandbox", "name of the context")
 	f.StringVar(&out, "out", "", "file to write; standard output if empty")
 	for _, name := range []string{"ca", "user", "server"} {
