@@ -10,25 +10,25 @@ var stores = set(`
 	cloudnative-pg/postgresql enterprisedb/postgresql pg_auto_failover neondatabase/pageserver neondatabase/safekeeper greenplum cloudberry agensgraph paradedb postgres-operator/postgres
 	mysql mysql-server mysql-cluster mysql-ndb mariadb mariadb-galera mariadb-enterprise percona percona-server percona-xtradb-cluster percona-xtradb-cluster-operator/pxc pxc percona-server-mongodb percona-postgresql tokudb
 	mongo mongodb mongodb-community-server mongodb-enterprise-server mongodb-replicaset mongodb-sharded psmdb documentdb
-	redis redis-cluster redis-sentinel redis-stack redislabs/redis redis-ha redict kvrocks pika ardb valkey valkey-cluster valkey-sentinel valkey-bundle keydb dragonfly garnet skytable redisai redisearch redisgraph redisjson redistimeseries rejson rebloom
-	memcached couchbase couchbase-server couchdb pouchdb-server cassandra cassandra-lucene dse dse-server scylla scylla-enterprise hbase hbase-regionserver accumulo riak riak-kv riak-ts riak-cs
+	redis redis-cluster redis-sentinel redis-stack redislabs/redis redis-ha redict kvrocks ardb valkey valkey-cluster valkey-sentinel valkey-bundle keydb dragonfly garnet skytable redisai redisearch redisgraph redisjson redistimeseries rejson rebloom
+	memcached couchbase couchbase-server couchbase/server couchdb pouchdb-server cassandra cassandra-lucene dse dse-server scylla scylla-enterprise hbase hbase-regionserver accumulo riak riak-kv riak-ts riak-cs
 	elasticsearch elasticsearch-oss opensearch opendistro-for-elasticsearch solr zincsearch zinc meilisearch typesense manticore manticoresearch sonic sphinxsearch vespa vespaengine/vespa quickwit openobserve toshi
-	etcd zookeeper zk cp-zookeeper consul vault openbao nacos-server nacos foundationdb fdb tikv pd tiflash cockroach cockroachdb yugabyte yugabytedb dolt dolt-sql-server rqlite dqlite immudb xtdb datomic surrealdb edgedb gel
-	kafka kafka-native cp-kafka cp-server cp-enterprise-kafka wurstmeister/kafka strimzi/kafka ksm-kafka redpanda pulsar pulsar-all pulsar-standalone bookkeeper bookie rabbitmq cluster-operator/rabbitmq lavinmq nats nats-server nats-streaming
+	etcd zookeeper zk cp-zookeeper consul vault openbao nacos-server nacos foundationdb fdb tikv pd tiflash cockroach cockroachdb yugabyte yugabytedb dolt dolt-sql-server rqlite dqlite immudb xtdb datomic surrealdb edgedb
+	kafka kafka-native cp-kafka cp-server cp-enterprise-kafka wurstmeister/kafka strimzi/kafka redpanda pulsar pulsar-all pulsar-standalone bookkeeper bookie rabbitmq cluster-operator/rabbitmq lavinmq nats nats-server nats-streaming
 	activemq activemq-classic activemq-artemis artemis amq-broker amq-broker-rhel8 artemiscloud/activemq-artemis-broker-kubernetes activemq-artemis-broker-kubernetes rocketmq rocketmq-broker nsq nsqd beanstalkd beanstalk gearmand gearman faktory elasticmq elasticmq-native
 	solace-pubsub-standard solace-pubsub solace-pubsub-enterprise mq mqadvanced-server ibm-messaging/mq qpid qpid-dispatch qpid-broker mosquitto eclipse-mosquitto vernemq emqx emqx-enterprise emqx-edge hivemq hivemq4 hivemq-ce nanomq rumqttd aedes ejabberd-mqtt bifromq
-	kubemq iggy memphis automq warpstream liftbridge mercure-bolt eventstore eventstoredb kurrentdb axonserver axoniq/axonserver
-	influxdb influxdb3 clickhouse clickhouse-server clickhouse-keeper questdb victoria-metrics vmstorage victoria-logs vlogs vlstorage victoria-traces vtstorage prometheus thanos loki mimir cortex tempo pyroscope m3dbnode m3db graphite graphite-statsd go-carbon carbon
-	opentsdb-hbase tdengine iotdb greptimedb cnosdb warp10 druid pinot doris doris-fe doris-be doris.fe doris.be starrocks fe-ubuntu be-ubuntu allin1-ubuntu monetdb vertica exasol crate cratedb singlestore memsql singlestoredb h2 hsqldb firebird firebirdsql
+	kubemq iggy memphis automq warpstream liftbridge eventstore eventstoredb kurrentdb axonserver axoniq/axonserver
+	influxdb influxdb3 clickhouse clickhouse-server clickhouse-keeper questdb victoria-metrics vmstorage victoria-logs vlogs vlstorage victoria-traces vtstorage prometheus thanos loki mimir cortexproject/cortex tempo pyroscope m3dbnode m3db graphite graphite-statsd go-carbon
+	opentsdb-hbase tdengine iotdb greptimedb cnosdb warp10 druid pinot doris doris-fe doris-be doris.fe doris.be starrocks fe-ubuntu be-ubuntu allin1-ubuntu monetdb vertica exasol crate cratedb singlestore memsql singlestoredb hsqldb firebird firebirdsql
 	neo4j arangodb dgraph orientdb memgraph memgraph-mage falkordb nebula-metad nebula-storaged graphdb ontotext/graphdb stardog blazegraph virtuoso virtuoso-opensource-7 fuseki jena-fuseki terminusdb typedb janusgraph-berkeleyje tigergraph
-	mssql mssql-server server-mssql azure-sql-edge database/free oracle oracle-free oracle-xe database/enterprise database/express oracle/free db2 db2_developer_c sybase informix-developer informix hana hanaexpress teradata cubrid
-	qdrant weaviate milvus chroma chromadb vald-agent-ngt marqo infinity lancedb-server vearch
+	mssql mssql/server mssql-server server-mssql azure-sql-edge database/free oracle oracle-free oracle-xe database/enterprise database/express oracle/free db2 db2_developer_c sybase informix-developer informix hana hanaexpress teradata cubrid
+	qdrant weaviate milvus chroma chromadb vald-agent-ngt marqo lancedb-server vearch
 	hazelcast hazelcast-enterprise ignite gridgain infinispan infinispan/server infinispan-server datagrid-8-rhel8 datagrid jboss-datagrid geode gemfire coherence aerospike-server aerospike-server-enterprise aerospike aerospike-server-community tarantool terracotta voltdb ehcache-server olric apacheignite/ignite
-	minio aistor seaweedfs ceph-osd ceph-mon garage rustfs zenko openstack-swift leofs s3ninja s3mock adobe/s3mock fake-gcs-server fakes3 localstack azurite azure-storage/azurite dynamodb-local moto zot zot-linux-amd64 zot-minimal
-	registry distribution docker-registry registry-photon harbor-registry nexus3 nexus artifactory artifactory-oss artifactory-pro artifactory-jcr artifactory-cpp-ce verdaccio chartmuseum devpi devpi-server pypiserver pulp reposilite gitea forgejo gogs
+	minio aistor seaweedfs ceph-osd ceph-mon garage rustfs openstack-swift leofs s3ninja s3mock adobe/s3mock fake-gcs-server fakes3 localstack azurite azure-storage/azurite dynamodb-local zot zot-linux-amd64 zot-minimal
+	registry docker-registry registry-photon harbor-registry nexus3 nexus artifactory artifactory-oss artifactory-pro artifactory-jcr artifactory-cpp-ce verdaccio chartmuseum devpi devpi-server pypiserver pulp reposilite gitea forgejo gogs
 	gitlab-ce gitlab-ee gitlab/gitlab gitaly jenkins openldap slapd 389ds 389-ds 389ds/dirsrv dirsrv apacheds opendj pingdirectory lldap freeipa freeipa-server samba-ad-dc kanidm/server
-	nfs-server nfs-server-alpine volume-nfs nfs-ganesha kubo ipfs go-ipfs arweave reth
-	rethinkdb ravendb raven tigerbeetle scylladb unqlite leveldb-server ncache orientechnologies/orientdb hdfs-namenode hdfs-datanode hadoop-namenode hadoop-datanode
+	nfs-server nfs-server-alpine volume-nfs nfs-ganesha kubo ipfs go-ipfs arweave
+	rethinkdb ravendb raven tigerbeetle scylladb unqlite leveldb-server ncache hdfs-namenode hdfs-datanode hadoop-namenode hadoop-datanode
 `)
 
 // gates stand in front of stores, or reach one of their own elsewhere, and keep
@@ -51,7 +51,7 @@ var gates = set(`
 var engines = set(`
 	trino trinodb presto prestodb prestosql prestosql/presto starburst-enterprise spark spark-py pyspark spark-connect flink flink-scala ray ray-ml ray-llm dask daskdev/dask dask-notebook dask-gateway dask-gateway-server
 	hive metastore impala impalad kyuubi livy drill dremio dremio-executor dremio-oss databend-query concourse locust gatling jmeter k6 buildkitd buildkit gitlab-runner actions-runner woodpecker-agent drone-runner-kube
-	buildbarn bazel-remote nomad horovod h2o kubeflow-trainer vllm-openai tritonserver synapse matrixdotorg/synapse sorry-cypress selenium chrome browserless selenoid
+	buildbarn bazel-remote horovod h2o kubeflow-trainer vllm-openai tritonserver synapse matrixdotorg/synapse selenium chrome browserless selenoid
 	kube-scheduler yunikorn vc-scheduler kai-scheduler koord-scheduler stork scheduler-plugins/kube-scheduler tdarr temporalio/server temporal-server auto-setup cadence ubercadence/server
 `)
 
@@ -73,7 +73,7 @@ var (
 )
 
 // tools are words in names of images that work on a store, and are none.
-var tools = set(`backup backups restore dump exporter operator controller client cli tools init migrate migration migrations proxy agent adapter ui admin sync loader seed check checker wait to test`)
+var tools = set(`backup backups restore dump exporter operator controller client cli tools init migrate migration migrations proxy agent adapter ui admin sync loader seed check checker wait test`)
 
 // storeEndings end the names of images of teams' own stores.
 var storeEndings = set(`db database postgres postgresql mysql mariadb mongo mongodb redis valkey memcached rabbitmq kafka elasticsearch opensearch cassandra couchdb clickhouse influxdb minio zookeeper`)
@@ -86,17 +86,17 @@ var lookers = set(`mqtt2prometheus flower celery-exporter kafka-ui akhq kafdrop 
 // gossipers are programs of which several members always find each other.
 var gossipers = set(`cassandra dse-server scylla scylla-enterprise hazelcast hazelcast-enterprise ignite gridgain redis-cluster valkey-cluster aerospike-server aerospike-server-enterprise aerospike
 	consul nomad serf geode gemfire coherence riak riak-kv infinispan infinispan/server infinispan-server datagrid-8-rhel8 elasticsearch elasticsearch-oss opensearch opendistro-for-elasticsearch
-	rabbitmq emqx emqx-enterprise vernemq hivemq hivemq4 couchdb couchbase couchbase-server ejabberd mongooseim dkron crate cratedb etcd bifromq quickwit`)
+	rabbitmq emqx emqx-enterprise vernemq hivemq hivemq4 couchdb couchbase couchbase-server couchbase/server ejabberd mongooseim dkron crate cratedb etcd bifromq quickwit`)
 
 // ownSchedulers are programs that run schedules whatever they are started with.
-var ownSchedulers = set(`ofelia dkron supercronic rundeck airflow-scheduler go-crond gocron cronicle jobber xxl-job-admin powerjob-server yacron cron crond crontab chadburn ctfer/cron dolphinscheduler-master dagster-daemon
+var ownSchedulers = set(`ofelia dkron supercronic rundeck airflow-scheduler go-crond gocron cronicle jobber xxl-job-admin powerjob-server yacron cron crond crontab chadburn dolphinscheduler-master dagster-daemon
 	postgres-backup-local docker-volume-backup kala deck-chores jobscheduler celery-beat celerybeat rq-scheduler alpine-cron docker-cron zammad-scheduler diun azkaban oozie elasticjob ofelia/ofelia
-	schedulix joc-cockpit js7-controller cronmaster crontab-ui healthchecks-cron snapshot-scheduler-cron`)
+	schedulix joc-cockpit js7-controller cronmaster crontab-ui`)
 
 // ownConsumers are programs that take messages whatever they are started with.
 var ownConsumers = set(`airflow-worker datahub-mae-consumer datahub-mce-consumer kafka-connect cp-kafka-connect cp-kafka-connect-base cp-server-connect debezium/connect debezium/server-consumer debezium-connect connect-base kafka-connect-base cp-kafka-mirrormaker cp-replicator cp-enterprise-replicator mirrormaker kafka-mirror-maker
 	jaeger-ingester ksqldb-server cp-ksqldb-server ksqldb gitlab-sidekiq-ee gitlab-sidekiq-ce gitlab-sidekiq snuba-consumer langfuse-worker novu/worker airbyte/worker opencti/worker trigger.dev/worker queue-worker openfaas/queue-worker faas-queue-worker
-	posthog-plugin-server plugin-server appflowy_worker knative-kafka-broker-dispatcher kafka-broker-dispatcher celery-worker rq-worker sidekiq flower-worker uploader-worker unstructured-worker dagster-celery
+	posthog-plugin-server plugin-server appflowy_worker knative-kafka-broker-dispatcher kafka-broker-dispatcher celery-worker rq-worker sidekiq
 	skywalking-kafka-fetcher kafka-consumer tb-js-executor`)
 
 // A part is one of several that an image holds, and what that part does.
@@ -124,7 +124,7 @@ const (
 // parts lists the parts of programs with one image for several; the first that fits
 // counts. What is not listed is what the image is known for.
 var parts = []part{
-	{set(`loki loki-distributed mimir tempo cortex pyroscope phlare enterprise-metrics enterprise-logs enterprise-traces grafana/enterprise-logs`), phrasesOf(`-target=distributor, -target=querier, -target=query-frontend, -target=query-scheduler, -target=gateway,
+	{set(`loki loki-distributed mimir tempo cortexproject/cortex pyroscope phlare enterprise-metrics enterprise-logs enterprise-traces grafana/enterprise-logs`), phrasesOf(`-target=distributor, -target=querier, -target=query-frontend, -target=query-scheduler, -target=gateway,
 		-target=overrides-exporter, -target=compactor, -target=store-gateway, -target=ruler, -target=read, -target=query-backend, -target=metrics-generator, -target=index-gateway, -target=admin-api, -target=cache,
 		-target=bloom-gateway, -target=bloom-compactor, -target=bloom-planner, -target=bloom-builder, -target=pattern-ingester, -target=table-manager, -target=federation-frontend, -target=alertmanager, -target=configs, -target=purger, -target=ruler-querier,
 		-target=adaptive-metrics, -target=graphite-querier, -target=backend-scheduler, -target=segment-writer, -target=metastore-client, -target=mimir-write-proxy, -target=backend-worker, -target=block-builder-scheduler, -target=frontend`), passes},
@@ -185,4 +185,4 @@ var otherWords = phrasesOf(`mysqldump, mysqladmin, mysql -h, mysql -e, mysql --h
 var editions = set(`alpine slim bookworm bullseye buster jammy focal noble debian ubuntu ubi rhel centos rocky fedora wolfi chainguard distroless static scratch fips iron
 	server cluster ha ce ee oss community enterprise standalone single node data stack lite light full all core dev edge nightly latest stable release prod production
 	master slave primary secondary replica replicas leader amd64 arm64 arm64v8 amd64v8 aarch64 x86 x64 linux native kraft photon unprivileged rootless repmgr contrib image docker official free xe community-edition tls ssl
-	c8s c9s c10s el7 el8 el9 rhel7 rhel8 rhel9 ubi8 ubi9 jdk java openjdk temurin corretto cpu cuda gpu jre node-exporterless percona-server-mongodb-operator x86_64`)
+	c8s c9s c10s el7 el8 el9 rhel7 rhel8 rhel9 ubi8 ubi9 jdk java openjdk temurin corretto cpu cuda gpu jre x86_64`)

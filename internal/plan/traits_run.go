@@ -148,7 +148,7 @@ func (l look) gossipPort() string {
 		if p.ContainerPort == meshPort && l.in(meshed) && !l.vetoed[v1.Gossiping] {
 			who, known = "Alertmanager cluster", true
 		}
-		if known && l.does&(passes|computes) == 0 {
+		if known && l.does&passes == 0 {
 			return fmt.Sprintf("listens on port %d (%s)", p.ContainerPort, who)
 		}
 		if gossipName(p.Name) {

@@ -20,7 +20,7 @@ var consumers = phrasesOf(`
 	connect-distributed, connect-distributed.sh, connect-standalone, connect-standalone.sh, connect-mirror-maker, connect-mirror-maker.sh, kafka-mirror-maker, kafka-mirror-maker.sh,
 	kafka_connect_run.sh, kafka_mirror_maker_2_run.sh, kafka_mirror_maker_run.sh, kafka-console-consumer, kafka-console-consumer.sh, ksql-server-start, ksql-server-start.sh, nsq_to_file, nsq_to_http, nsq_tail, nsq_to_nsq,
 	flagsmith run-task-processor, run-task-processor, postal worker, pretix taskworker, taskworker, lago worker, immich-microservices, immich microservices, plugin-server, mattermost jobserver, kestra worker,
-	queue.sh, gearman worker, gearman:job:execute, gearman:worker:execute, beanstalkd:worker, burrow-consumer, hangfire-server, hangfire server, temporal-worker, sensor-service, river work, queue-proxy-worker`)
+	queue.sh, gearman worker, gearman:job:execute, gearman:worker:execute, beanstalkd:worker, hangfire-server, hangfire server, temporal-worker, sensor-service, river work, queue-proxy-worker`)
 
 // schedulers are the ways in which schedulers inside a process are started.
 var schedulers = phrasesOf(`
@@ -29,12 +29,12 @@ var schedulers = phrasesOf(`
 	schedule:work, schedule:run, schedule:run-scheduler, short-schedule:run, schedule:start, scheduled-task:run, scheduler:run, scheduler:start, scheduler:work, cron:run, oro:cron, oro:cron-daemon, cron:install, scheduled_tasks:run,
 	supercronic, crond, cron, go-crond, go-cron, fcron, dcron, anacron, busybox crond, yacron, tini crond, jobber, jobberrunner, ofelia, chadburn, dkron, gocron, kala, chronos, cronicle, deck-chores, mcron, cronn, pycron, cron.sh, simplecron,
 	clockwork, clockworkd, clock, zhong, rufus-scheduler, resque:scheduler, resque-scheduler, sidekiq-scheduler, sidekiq-cron, arask, crono,
-	bull-scheduler, bullmq-scheduler, agenda, bree, quartz, jobrunr, rundeck, xxl-job-admin, powerjob-server, kestra scheduler, kestra standalone, zammad-scheduler, zammad scheduler, postal cron, lago clock, st2timersengine, st2scheduler-cron,
-	docker-worker-celery --with-scheduler, worker --with-scheduler, dolphinscheduler-master, dapr-scheduler, snooze-cron, glitchtip beat, messenger:consume scheduler_default, messenger:consume scheduler, sidekiq scheduler`)
+	bull-scheduler, bullmq-scheduler, agenda, bree, quartz, jobrunr, rundeck, xxl-job-admin, powerjob-server, kestra scheduler, kestra standalone, zammad-scheduler, zammad scheduler, postal cron, lago clock, st2timersengine,
+	docker-worker-celery --with-scheduler, worker --with-scheduler, dolphinscheduler-master, dapr-scheduler, glitchtip beat, messenger:consume scheduler_default, messenger:consume scheduler, sidekiq scheduler`)
 
 // meeting are the ways in which members that find each other are started.
 var meeting = phrasesOf(`java -cluster, vertx -cluster, vertx run -cluster, serf agent, nomad agent, consul agent, --serf, dkron agent --server, standalone-ha.xml, standalone-full-ha.xml, standalone-microprofile-ha.xml,
-	-Djboss.server.default.config=standalone-ha.xml, --clustermode, jgroups, hazelcast-start, hz-start, ignite.sh, gfsh start, weave-gitops-gossip`)
+	-Djboss.server.default.config=standalone-ha.xml, --clustermode, jgroups, hazelcast-start, hz-start, ignite.sh, gfsh start`)
 
 // words of names of scripts, modules and subcommands that tell a worker or a scheduler.
 var (
