@@ -91,7 +91,7 @@ func Waive(all []Finding, waivers []landing.Waiver, at time.Time) {
 			if w.Finding != all[i].ID || part != "" && part != all[i].Part {
 				continue
 			}
-			if Counts(w, at) {
+			if counts(w, at) {
 				all[i].Waiver, ended = &w, ""
 				break
 			}
@@ -101,8 +101,8 @@ func Waive(all []Finding, waivers []landing.Waiver, at time.Time) {
 	}
 }
 
-// Counts reports whether a waiver lets anything pass at a time.
-func Counts(w landing.Waiver, at time.Time) bool {
+// counts reports whether a waiver lets anything pass at a time.
+func counts(w landing.Waiver, at time.Time) bool {
 	return w.Reason != "" && w.Owner != "" && w.Expires != "" && at.Before(w.Expires.Start())
 }
 

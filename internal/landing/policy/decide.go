@@ -62,7 +62,7 @@ func (s *State) Decide(r *Request) Decision {
 	var x call
 	x.start(s, r)
 	v := x.decide()
-	d := Decision{Answer: v.answer, Reason: v.reason, Statement: v.statement, Level: v.level}
+	d := v.decision()
 	if v.answer == Unknown {
 		d.Missing = s.missingFor(r)
 	}
@@ -86,6 +86,10 @@ type verdict struct {
 	level     string
 }
 
+func (v verdict) decision() Decision {
+	return Decision{Answer: v.answer, Reason: v.reason, Statement: v.statement, Level: v.level}
+}
+
 func (x *call) decide() verdict {
 	if !x.isClear() {
 		return verdict{answer: Unknown, reason: FactsMissing}
@@ -93,13 +97,7 @@ func (x *call) decide() verdict {
 	if isServiceLinked(x.arn[0]) {
 		return verdict{answer: Allowed, reason: ServiceLinkedRole}
 	}
-	var services, owners *chain
-	if x.principal != nil && !x.principal.management {
-		services = x.principal.chain
-	}
-	if x.owner != nil && !x.owner.management && x.underResourceControl() {
-		owners = x.owner.chain
-	}
+	services, owners := x.chains()
 	certain := true
 	if services != nil {
 		if e, denied := x.deny(&services.denies); denied == yes {
@@ -137,6 +135,18 @@ func (x *call) decide() verdict {
 		return verdict{answer: Unknown, reason: FactsMissing}
 	}
 	return allowed
+}
+
+// chains are the service control policies that concern the principal, and the resource
+// control policies that concern the resource; nil where none do.
+func (x *call) chains() (services, owners *chain) {
+	if x.principal != nil && !x.principal.management {
+		services = x.principal.chain
+	}
+	if x.owner != nil && !x.owner.management && x.underResourceControl() {
+		owners = x.owner.chain
+	}
+	return services, owners
 }
 
 // unlimited is the verdict where no service control policy concerns the principal.

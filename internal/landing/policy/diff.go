@@ -346,7 +346,7 @@ func (d *differ) decide(s *State, m *member, class *actionClass, region int, met
 	x.start(s, &r)
 	x.met = met
 	v := x.decide()
-	o := outcome{Decision: Decision{Answer: v.answer, Reason: v.reason, Statement: v.statement, Level: v.level}}
+	o := outcome{Decision: v.decision()}
 	if v.answer == Unknown {
 		o.residue = x.residue()
 	}
@@ -367,17 +367,17 @@ func (x *call) residue() string {
 		slices.Sort(texts)
 		return slices.Compact(texts)
 	}
-	if x.principal != nil && !x.principal.management {
-		c := x.principal.chain
-		open = append(open, undecided(&c.denies)...)
-		for i := range c.levels {
-			if _, passes := x.allow(&c.levels[i]); passes == unknown {
-				open = append(open, "allow "+strings.Join(undecided(&c.levels[i].allows), "\x02"))
+	services, owners := x.chains()
+	if services != nil {
+		open = append(open, undecided(&services.denies)...)
+		for i := range services.levels {
+			if _, passes := x.allow(&services.levels[i]); passes == unknown {
+				open = append(open, "allow "+strings.Join(undecided(&services.levels[i].allows), "\x02"))
 			}
 		}
 	}
-	if x.owner != nil && !x.owner.management && x.underResourceControl() {
-		open = append(open, undecided(&x.owner.chain.ownerDenies)...)
+	if owners != nil {
+		open = append(open, undecided(&owners.ownerDenies)...)
 	}
 	slices.Sort(open)
 	return strings.Join(slices.Compact(open), "\x01")

@@ -50,20 +50,14 @@ func (s *State) Explain(r *Request) Explanation {
 	var x call
 	x.start(s, r)
 	v := x.decide()
-	e := Explanation{Request: r, Decision: Decision{Answer: v.answer, Reason: v.reason, Statement: v.statement, Level: v.level}}
+	e := Explanation{Request: r, Decision: v.decision()}
 	if v.answer == Unknown {
 		e.Missing = s.missingFor(r)
 	}
 	if isServiceLinked(x.arn[0]) {
 		return e
 	}
-	var services, owners *chain
-	if x.principal != nil && !x.principal.management {
-		services = x.principal.chain
-	}
-	if x.owner != nil && !x.owner.management && x.underResourceControl() {
-		owners = x.owner.chain
-	}
+	services, owners := x.chains()
 	if services != nil {
 		e.ask(&x, services, &services.denies, landing.ServiceControl)
 	}
