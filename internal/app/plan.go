@@ -40,10 +40,10 @@ type planning struct {
 	sourceFacts, targetFacts cluster.Facts
 	unknown                  map[schema.GroupVersionKind]int
 	// read is what the source's files hold; empty where a cluster was read.
-	read manifest.Reading
-	zones                    *zones
-	lacking                  []finding.Right
-	ways                     []plan.Way
+	read    manifest.Reading
+	zones   *zones
+	lacking []finding.Right
+	ways    []plan.Way
 	// close ends what has to stay open until the plan is made.
 	close func()
 }
@@ -68,7 +68,11 @@ func (p *planning) lookInFiles(ctx context.Context) error {
 	p.unknown = p.read.Unknown
 	switch {
 	case p.o.TargetFrom != "":
-		p.target, _, err = sideFrom("--target-from", p.o.TargetFrom, p.o.Migration.Spec.Target)
+		var read manifest.Reading
+		if p.target, read, err = sideFrom("--target-from", p.o.TargetFrom, p.o.Migration.Spec.Target); err != nil {
+			return err
+		}
+		p.target.Serves, err = servedBy(read)
 		return err
 	case p.o.TargetContext != "":
 		c, err := reachContext(ctx, "--target-context", p.o.Hub.Kubeconfig, p.o.TargetContext)
@@ -89,7 +93,7 @@ func sideFrom(flag, path, name string) (*finding.Side, manifest.Reading, error) 
 	if err != nil {
 		return nil, r, fmt.Errorf("%s: %w", flag, err)
 	}
-	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served}, r, nil
+	return &finding.Side{Name: name, Objects: r.Objects, Present: r.Served, InPart: true}, r, nil
 }
 
 func (p *planning) lookInContexts(ctx context.Context) error {

@@ -50,6 +50,9 @@ func (p *planning) warnings() []string {
 	say(p.sourceFacts == nil && p.targetFacts == nil, "no cluster was asked: rights, versions and whatever the files leave out are unknown")
 	say(p.sourceFacts == nil && p.targetFacts != nil, "the source was read from files: its version, this account's rights there and whatever the files leave out are unknown")
 	say(p.sourceFacts != nil && p.ways == nil, "whether the two networks reach each other was not measured: --probe-pods does, with short-lived pods")
+	if p.o.TargetFrom != "" && p.target.Serves == nil {
+		all = append(all, p.versionsUnknown())
+	}
 	if spec.DNS == nil && spec.Archive == nil && spec.Journal == "" && (p.o.From != "" || p.o.SourceContext != "") {
 		return append(all, "no migration was planned, only a move from one side to the other: its names (spec.dns), its archive and its journal are looked at with one in -f FILE")
 	}

@@ -256,7 +256,7 @@ func (s *scanner) document() ([]span, error) {
 			return err
 		}
 		if string(key) == "kind" {
-			list = bytes.HasSuffix(s.text[from:s.at], []byte(`List"`))
+			list = bytes.HasSuffix(s.text[from:s.at], []byte(`List"`)) && !bytes.HasSuffix(s.text[from:s.at], []byte(`DiscoveryList"`))
 		}
 		return nil
 	})

@@ -41,7 +41,9 @@ type object struct {
 
 type decoded struct {
 	objects []object
-	err     error
+	// serves are the kinds of a discovery document.
+	serves []schema.GroupVersionKind
+	err    error
 }
 
 // A knownKind is one that is read by type.
@@ -170,6 +172,13 @@ func (p piece) objects(text []byte) decoded {
 	version, kind, err := header(text)
 	if err != nil {
 		return decoded{err: p.refuse(p.line+lineOf(text, err)-1, "%w", err)}
+	}
+	if _, discovery := discoveryKinds[kind]; discovery {
+		kinds, err := served(kind, text)
+		if err != nil {
+			return decoded{err: p.refuse(p.line, "%s: %w", kind, err)}
+		}
+		return decoded{serves: kinds}
 	}
 	if strings.HasSuffix(kind, "List") {
 		if pieces, err := cutJSON(p.file, text); err == nil && (len(pieces) != 1 || len(pieces[0].text) != len(text)) {

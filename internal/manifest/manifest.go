@@ -35,6 +35,9 @@ type Reading struct {
 	// Served counts, by kind, the objects of every kind, in the version in which
 	// they are written.
 	Served map[schema.GroupVersionKind]int
+	// Serves holds the kinds that discovery documents among the files name, as a cluster
+	// answered them; nil without any.
+	Serves map[schema.GroupVersionKind]bool
 	// Places tell where an object that was kept begins, by its kind, a space and its
 	// namespace/name; and, by group and kind alone, the first of a kind.
 	Places map[string]Place
@@ -194,6 +197,12 @@ func decodeAll(pieces []piece) (Reading, error) {
 	for i, d := range decoded {
 		if d.err != nil {
 			wrong = append(wrong, d.err)
+		}
+		for _, k := range d.serves {
+			if r.Serves == nil {
+				r.Serves = map[schema.GroupVersionKind]bool{}
+			}
+			r.Serves[k] = true
 		}
 		for _, one := range d.objects {
 			r.take(one)

@@ -103,6 +103,8 @@ type Side struct {
 	Present map[schema.GroupVersionKind]int
 	// Serves holds the kinds that the cluster serves; nil means unknown.
 	Serves map[schema.GroupVersionKind]bool
+	// InPart is true of files: a kind of which they hold nothing may have been left out.
+	InPart bool
 	// Address is the host, without port, by which the API server is reached; CA the
 	// authority that signed its certificate, as PEM. Both may be empty.
 	Address string

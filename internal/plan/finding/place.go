@@ -100,7 +100,7 @@ func severityIf(moves bool) Severity {
 }
 
 func seeStorageClasses(l *look) {
-	inPart := l.Target != nil && l.Target.Serves == nil && len(l.Target.Objects.StorageClasses) == 0 // a dump without them
+	inPart := l.Target != nil && l.Target.InPart && len(l.Target.Objects.StorageClasses) == 0 // a dump without them
 	if l.Target == nil || inPart || l.Target.missed("storageclasses") {
 		return
 	}
