@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,7 +60,7 @@ func startTeam(ctx context.Context, w *world) (*team, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &team{w: w, config: config, cancel: cancel, done: make(chan struct{}),
 		object: client.ObjectKey{Namespace: w.moving[0].Namespace, Name: teamObject}}
-	config.Dial = t.dial
+	config.Dial = t.w.dial
 	config.Timeout = 5 * time.Second
 	if err := t.begin(ctx); err != nil {
 		cancel()
@@ -112,20 +111,6 @@ func (t *team) connect() (k kubernetes.Interface, done func(), err error) {
 	}
 	k, err = kubernetes.NewForConfigAndClient(t.config, transport)
 	return k, transport.CloseIdleConnections, err
-}
-
-// dial leads the team where the name of its API address leads, for as long as the
-// answer may be kept.
-func (t *team) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	ip, err := t.w.lookUp(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	return t.w.translation.DialContext(ctx, network, net.JoinHostPort(ip.String(), port))
 }
 
 func (t *team) run(ctx context.Context) {

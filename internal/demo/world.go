@@ -399,18 +399,7 @@ func (w *world) awaitName(ctx context.Context, name string) error {
 // of pods that are ready only some time after the API server does.
 func (w *world) awaitAnswers(ctx context.Context) error {
 	asking := &http.Client{Timeout: starting, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			ip, err := w.lookUp(ctx, host)
-			if err != nil {
-				return nil, err
-			}
-			return w.translation.DialContext(ctx, network, net.JoinHostPort(ip.String(), port))
-		},
+		DisableKeepAlives: true, DialContext: w.dial,
 	}}
 	for _, n := range w.asked {
 		err := eventually(ctx, starting, func() error {
@@ -434,6 +423,19 @@ func (w *world) awaitAnswers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// dial connects to where a name leads now.
+func (w *world) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	ip, err := w.lookUp(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return w.translation.DialContext(ctx, network, net.JoinHostPort(ip.String(), port))
 }
 
 // lookUp asks a resolver of the sandbox for the name's address.
