@@ -93,23 +93,14 @@ func stageToApprove(m *v1.Migration, text string) (v1.Stage, error) {
 }
 
 func (s *session) giveApproval(ctx context.Context, c HubClient, m *v1.Migration, a v1.Approval, w writing) error {
-	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
+	return w.alter(ctx, s, c, m, func(m *v1.Migration) error {
 		if m.Approves(a.Stage) {
 			return errUnchanged
 		}
 		m.Spec.Approved = slices.DeleteFunc(m.Spec.Approved, func(have v1.Approval) bool { return have.Stage == a.Stage })
 		m.Spec.Approved = append(m.Spec.Approved, a)
 		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if changed {
-		s.say("migration %s: %s approved by %s%s", m.Name, a.Stage, a.By, w.tense())
-	} else {
-		s.say("migration %s: %s was approved already", m.Name, a.Stage)
-	}
-	return w.print(s, m)
+	}, fmt.Sprintf("%s approved by %s", a.Stage, a.By), fmt.Sprintf("%s was approved already", a.Stage))
 }
 
 // listed is a list in running text.

@@ -33,22 +33,13 @@ bridge go on, so nothing falls behind. A rollback is not held.`,
 			return err
 		}
 		want := v1.Hold{By: by, Reason: reason}
-		changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
+		return w.alter(ctx, s, c, m, func(m *v1.Migration) error {
 			if m.Spec.Hold != nil && *m.Spec.Hold == want {
 				return errUnchanged
 			}
 			m.Spec.Hold = &want
 			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if changed {
-			s.say("migration %s: on hold by %s%s", m.Name, by, w.tense())
-		} else {
-			s.say("migration %s: on hold already", m.Name)
-		}
-		return w.print(s, m)
+		}, "on hold by "+by, "on hold already")
 	})
 	return cmd
 }

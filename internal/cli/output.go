@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -95,6 +96,21 @@ func (w writing) print(s *session, m *v1.Migration) error {
 		return nil
 	}
 	return s.printObject(m, f)
+}
+
+// alter brings a migration's spec to what edit makes of it, says that this was done or
+// that it was so already, and prints the migration.
+func (w writing) alter(ctx context.Context, s *session, c HubClient, m *v1.Migration, edit func(*v1.Migration) error, done, already string) error {
+	changed, err := s.change(ctx, c, m, w.dry, edit)
+	if err != nil {
+		return err
+	}
+	if changed {
+		s.say("migration %s: %s%s", m.Name, done, w.tense())
+	} else {
+		s.say("migration %s: %s", m.Name, already)
+	}
+	return w.print(s, m)
 }
 
 // tense is how narration speaks of what was done.

@@ -25,22 +25,13 @@ rollback forward again, use crossfade run.`,
 		if err != nil {
 			return err
 		}
-		changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
+		return w.alter(ctx, s, c, m, func(m *v1.Migration) error {
 			if m.Spec.Hold == nil {
 				return errUnchanged
 			}
 			m.Spec.Hold = nil
 			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if changed {
-			s.say("migration %s: goes on%s", m.Name, w.tense())
-		} else {
-			s.say("migration %s: is not on hold", m.Name)
-		}
-		return w.print(s, m)
+		}, "goes on", "is not on hold")
 	})
 	return cmd
 }

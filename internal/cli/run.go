@@ -120,22 +120,13 @@ func (s *session) forward(ctx context.Context, c HubClient, name string, w writi
 	if err != nil {
 		return nil, err
 	}
-	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
+	return m, w.alter(ctx, s, c, m, func(m *v1.Migration) error {
 		if m.Spec.Hold == nil && m.Spec.Direction != v1.Back {
 			return errUnchanged
 		}
 		m.Spec.Hold, m.Spec.Direction = nil, v1.Forward
 		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if changed {
-		s.say("migration %s: goes forward%s", m.Name, w.tense())
-	} else {
-		s.say("migration %s: goes forward already", m.Name)
-	}
-	return m, w.print(s, m)
+	}, "goes forward", "goes forward already")
 }
 
 // follow waits for a migration, says how it ended, and ends with the code that
