@@ -121,7 +121,7 @@ func ofKind(kind string) func(*subject) string {
 		if s.kind != kind {
 			return ""
 		}
-		if kind == "Pod" {
+		if kind == "Pod" && metav1.GetControllerOf(s.meta) == nil {
 			return "a bare Pod: nobody makes it again"
 		}
 		return "it is a " + kind
