@@ -34,6 +34,7 @@ type container struct {
 	spec *corev1.Container
 	role role
 	log  *logbook
+	vars map[string]string // when they were last read; only run and what it calls use them
 
 	// The rest is guarded by pod.mu.
 	state, last corev1.ContainerState
@@ -114,7 +115,7 @@ type errUnmounted struct{ error }
 func (c *container) begin(ctx context.Context) (instance, error) {
 	for {
 		why := "CreateContainerConfigError"
-		vars, err := c.pod.node.environmentOf(c.pod, c).variables(ctx, c.pod.snapshot(), c.spec)
+		vars, err := c.variables(ctx)
 		if err == nil {
 			var inst instance
 			inst, err = c.pod.node.start(c, vars)
@@ -131,6 +132,19 @@ func (c *container) begin(ctx context.Context) (instance, error) {
 			return nil, nil
 		}
 	}
+}
+
+// variables returns the container's variables. While the API server is away, they are
+// those of the last time, as the kubelet has them.
+func (c *container) variables(ctx context.Context) (map[string]string, error) {
+	vars, err := c.pod.node.environmentOf(c.pod, c).variables(ctx, c.pod.snapshot(), c.spec)
+	if err != nil && c.vars != nil && !errors.As(err, new(errMissing)) {
+		return c.vars, nil
+	}
+	if err == nil {
+		c.vars = vars
+	}
+	return vars, err
 }
 
 // A fault is why a container that runs has to end.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -149,7 +150,20 @@ func TestVolumesAreFoldersOfFiles(t *testing.T) {
 			}
 		}
 	}
+
+	// While the API server is away, what was written before serves a restart.
+	away := v
+	away.configMap = func(context.Context, string, string) (map[string][]byte, error) { return nil, syscall.ECONNREFUSED }
+	if again, err := away.make(context.Background(), pod, filepath.Join(dir, "volumes")); err != nil || !maps.Equal(again, folders) {
+		t.Errorf("for a restart without the API server: %v, %v; want %v", again, err, folders)
+	}
+	if _, err := away.make(context.Background(), pod, filepath.Join(dir, "others")); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("for a first start without the API server: %v, want that it is away", err)
+	}
 	pod.Spec.Volumes[0].ConfigMap.Name = "none"
+	if _, err := v.make(context.Background(), pod, filepath.Join(dir, "volumes")); !errors.As(err, new(errMissing)) {
+		t.Errorf("for a restart whose ConfigMap is gone: %v, want errMissing", err)
+	}
 	if err := v.check(context.Background(), pod); !errors.As(err, new(errMissing)) {
 		t.Errorf("a volume of a missing ConfigMap: %v, want errMissing", err)
 	}

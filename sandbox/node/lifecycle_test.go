@@ -11,14 +11,17 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
 	"crossfade.dev/sandbox/address"
@@ -376,6 +379,43 @@ func TestContainerWaitsForItsConfigMap(t *testing.T) {
 		}
 		s.end(p, 0)
 		<-p.done
+	})
+}
+
+func TestContainerIsRestartedWhileTheAPIServerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		a := named("a")
+		a.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "cm"}}}}
+		client := fake.NewClientset(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "cm", Namespace: "shop"}, Data: map[string]string{"COLOUR": "red"}})
+		var away atomic.Bool
+		client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return away.Load(), nil, syscall.ECONNREFUSED
+		})
+		s.references = newReferences(client, time.Now)
+		var colours []string
+		start := s.start
+		s.start = func(c *container, vars map[string]string) (instance, error) {
+			colours = append(colours, vars["COLOUR"])
+			return start(c, vars)
+		}
+		s.runs["a"] = func(i *script) {
+			select {
+			case <-time.After(5 * time.Second):
+				i.end(1)
+			case <-i.done():
+			}
+		}
+		p := s.add(corev1.RestartPolicyAlways, nil, []corev1.Container{a})
+		time.Sleep(4 * time.Second)
+		away.Store(true)
+		time.Sleep(2 * time.Second)
+		s.end(p, 0)
+		<-p.done
+		s.want(t, "0 a started", "5 a ended with 1", "5 a started", "6 deleted", "6 a ended with 137")
+		if !slices.Equal(colours, []string{"red", "red"}) {
+			t.Errorf("started with the colours %q, want red twice", colours)
+		}
 	})
 }
 

@@ -63,11 +63,14 @@ func (v volumes) folder(ctx context.Context, pod *corev1.Pod, volume *corev1.Vol
 	case volume.Ephemeral != nil:
 		folder = v.claimFolder(pod.Namespace, pod.Name+"-"+volume.Name)
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	files, err := v.content(ctx, pod, volume, true)
+	if _, before := os.Stat(folder); err != nil && before == nil && !errors.As(err, new(errMissing)) {
+		return folder, nil // the API server is away: what was written for the last start is good
+	}
+	if err != nil {
 		return "", err
 	}
-	files, err := v.content(ctx, pod, volume, true)
-	if err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
