@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 // serve is a small server that ends as a pod should. Asked for /ask?url=URL it asks
-// URL, as any program would, and answers what it was answered.
+// URL, as any program would, and answers what it was answered; told to /crash it does.
 func serve() {
 	fmt.Println("serving", os.Getenv("GREETING"))
 	var ending atomic.Bool
@@ -57,6 +57,7 @@ func serve() {
 		defer func() { _ = answer.Body.Close() }()
 		w.Header().Set("X-Asked-Pod", answer.Header.Get("X-Pod-Name"))
 	})
+	mux.HandleFunc("POST /crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, os.Getenv("GREETING")) })
 	server := &http.Server{Addr: os.Getenv("BIND_ADDRESS") + ":8080", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ending.Load() {

@@ -51,6 +51,7 @@ func TestAnOrdinaryUserRunsEveryPart(t *testing.T) {
 	t.Run("clients reach pods by the ingress and the load balancer", func(t *testing.T) { c.askFromOutside(t) })
 	t.Run("kubectl reaches into a pod", func(t *testing.T) { c.reachInto(t, real.Name) })
 	t.Run("names are served", func(t *testing.T) { c.askNames(t) })
+	t.Run("a crashed process is started again without a control plane", func(t *testing.T) { c.crash(t, real) })
 }
 
 // startEntry starts what leads clients to the cluster: ingress and DNS.
@@ -247,4 +248,31 @@ func (c *cluster) askNames(t *testing.T) {
 			t.Errorf("%s asked of %s: %v, %v", name, server, reply, err)
 		}
 	}
+}
+
+// crash has the process of a pod crash after the control plane was killed.
+func (c *cluster) crash(t *testing.T, pod corev1.Pod) {
+	c.kill(t, c.control)
+	at := "http://" + host(pod.Status.PodIP) + ":8080"
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/crash", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := http.DefaultClient.Do(request); err == nil {
+		_ = answer.Body.Close()
+		t.Fatal("the process answered instead of crashing")
+	}
+	eventually(t, "the process answers again", 20*time.Second, func() bool {
+		answer, err := get(t.Context(), http.DefaultClient, at)
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.Header.Get("X-Pod-Name") == "default/"+pod.Name
+	})
+	c.startControl(t)
+	eventually(t, "the restart is told once the control plane is back", 30*time.Second, func() bool {
+		now, err := c.client.CoreV1().Pods("default").Get(t.Context(), pod.Name, metav1.GetOptions{})
+		return err == nil && now.UID == pod.UID && now.Status.ContainerStatuses[0].RestartCount == 1 && now.Status.ContainerStatuses[0].Ready
+	})
 }
