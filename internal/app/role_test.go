@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/census"
 	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/controltest"
 	"crossfade.dev/internal/freeze"
@@ -52,6 +53,11 @@ func TestEngineRole(t *testing.T) {
 	t.Run("mirror", func(t *testing.T) { mayMirror(t, engine, kubernetes.NewForConfigOrDie(config)) })
 	t.Run("roles that grant more", func(t *testing.T) { copiesRoles(t, engine) })
 	t.Run("freeze", func(t *testing.T) { freezes(t, engine) })
+	t.Run("a plan misses none of it", func(t *testing.T) {
+		if lacking, unseen := census.Lacking(t.Context(), engine.Unfenced(), "east"); len(lacking)+len(unseen) > 0 {
+			t.Errorf("it lacks %+v; not seen: %+v", lacking, unseen)
+		}
+	})
 	t.Run("no more than that", func(t *testing.T) { mayNot(t, kubernetes.NewForConfigOrDie(config)) })
 }
 

@@ -11,6 +11,7 @@ import (
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/plan/finding"
 )
 
@@ -19,33 +20,52 @@ type Reviewer interface {
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
 }
 
-// needs are what the engine does in a cluster, by group and resource. config/rbac has
-// the same as a role.
-var needs = []struct {
+// A need is something that the engine does in a cluster: to every object of a resource,
+// or where it is named, to one, in one namespace if that is named.
+type need struct {
 	group, resource string
 	verbs           []string
-}{
-	{"apps", "deployments", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"", "services", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"", "configmaps", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"", "secrets", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"", "namespaces", []string{"get", "list", "watch", "create", "update", "patch"}},
-	{"networking.k8s.io", "ingresses", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"autoscaling", "horizontalpodautoscalers", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"batch", "cronjobs", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"discovery.k8s.io", "endpointslices", []string{"get", "list", "watch", "create", "update", "patch", "delete"}},
-	{"coordination.k8s.io", "leases", []string{"get", "create", "update"}},
-	{"admissionregistration.k8s.io", "validatingadmissionpolicies", []string{"get", "create", "update", "delete"}},
-	{"admissionregistration.k8s.io", "validatingadmissionpolicybindings", []string{"get", "create", "update", "delete"}},
-	{"rbac.authorization.k8s.io", "clusterroles", []string{"escalate", "bind"}},
-	{"", "users", []string{"impersonate"}},
+	namespace, name string
 }
+
+func (n need) String() string {
+	text := strings.TrimSuffix(n.resource+"."+n.group, ".")
+	if n.name != "" {
+		text += " " + n.name
+	}
+	if n.namespace != "" {
+		text += " in " + n.namespace
+	}
+	return text
+}
+
+// needs are the rights without which a stage would stop half-way. config/rbac/engine.yaml
+// grants all of them, and a test of package app asks a real API server whether it does.
+var needs = []need{
+	{group: "apps", resource: "deployments", verbs: everything},
+	{resource: "services", verbs: everything},
+	{resource: "configmaps", verbs: everything},
+	{resource: "secrets", verbs: everything},
+	{resource: "namespaces", verbs: []string{"get", "list", "watch", "create", "update", "patch"}},
+	{group: "networking.k8s.io", resource: "ingresses", verbs: everything},
+	{group: "autoscaling", resource: "horizontalpodautoscalers", verbs: everything},
+	{group: "batch", resource: "cronjobs", verbs: everything},
+	{group: "discovery.k8s.io", resource: "endpointslices", verbs: []string{"get", "list", "watch", "create", "update", "delete"}},
+	{group: "coordination.k8s.io", resource: "leases", verbs: []string{"create"}, namespace: cluster.LeaseNamespace},
+	{group: "coordination.k8s.io", resource: "leases", verbs: []string{"get", "update"}, namespace: cluster.LeaseNamespace, name: cluster.LeaseName},
+	{group: "admissionregistration.k8s.io", resource: "validatingadmissionpolicies", verbs: []string{"get", "create", "update", "delete"}},
+	{group: "admissionregistration.k8s.io", resource: "validatingadmissionpolicybindings", verbs: []string{"get", "create", "update", "delete"}},
+	{group: "rbac.authorization.k8s.io", resource: "clusterroles", verbs: []string{"escalate", "bind"}},
+	{resource: "users", verbs: []string{"impersonate"}, name: "crossfade:proof"}, // who tries whether a freeze refuses
+}
+
+var everything = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
 
 // Lacking asks the cluster which of the engine's rights the account of this
 // connection does not have. An account that may do everything is asked once. What
 // cannot be asked is unseen.
 func Lacking(ctx context.Context, api Reviewer, side string) ([]finding.Right, []finding.Unseen) {
-	if ok, err := may(ctx, api, "*", "*", "*"); err != nil {
+	if ok, err := may(ctx, api, "*", need{group: "*", resource: "*"}); err != nil {
 		return nil, []finding.Unseen{{Verb: "create", Resource: "selfsubjectaccessreviews", Why: why(err)}}
 	} else if ok {
 		return nil, nil
@@ -60,14 +80,14 @@ func Lacking(ctx context.Context, api Reviewer, side string) ([]finding.Right, [
 			group.Go(func() {
 				seats <- struct{}{}
 				defer func() { <-seats }()
-				ok, err := may(ctx, api, verb, n.group, n.resource)
+				ok, err := may(ctx, api, verb, n)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
 				case err != nil:
 					unseen = []finding.Unseen{{Verb: "create", Resource: "selfsubjectaccessreviews", Why: why(err)}}
 				case !ok:
-					lacking = append(lacking, finding.Right{Side: side, Verb: verb, Resource: strings.TrimSuffix(n.resource+"."+n.group, ".")})
+					lacking = append(lacking, finding.Right{Side: side, Verb: verb, Resource: n.String()})
 				}
 			})
 		}
@@ -77,9 +97,11 @@ func Lacking(ctx context.Context, api Reviewer, side string) ([]finding.Right, [
 	return lacking, unseen
 }
 
-func may(ctx context.Context, api Reviewer, verb, group, resource string) (bool, error) {
+func may(ctx context.Context, api Reviewer, verb string, n need) (bool, error) {
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Group: group, Resource: resource},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: verb, Group: n.group, Resource: n.resource, Namespace: n.namespace, Name: n.name,
+		},
 	}}
 	err := api.Create(ctx, review)
 	return review.Status.Allowed, err

@@ -47,48 +47,50 @@ const (
 	lists    = 6
 )
 
-// A Reader is what a census asks of a cluster: a connection, or the engine's view.
-type Reader interface {
-	client.Reader
-}
-
 // typed holds, by group and resource, the lists that are read by type, and so as
 // protobuf, which costs a fifth of JSON.
 var typed = map[schema.GroupResource]func() client.ObjectList{
-	{Group: "apps", Resource: "deployments"}:                                             func() client.ObjectList { return &appsv1.DeploymentList{} },
-	{Group: "apps", Resource: "statefulsets"}:                                            func() client.ObjectList { return &appsv1.StatefulSetList{} },
-	{Group: "apps", Resource: "daemonsets"}:                                              func() client.ObjectList { return &appsv1.DaemonSetList{} },
-	{Group: "apps", Resource: "replicasets"}:                                             func() client.ObjectList { return &appsv1.ReplicaSetList{} },
-	{Group: "batch", Resource: "cronjobs"}:                                               func() client.ObjectList { return &batchv1.CronJobList{} },
-	{Group: "batch", Resource: "jobs"}:                                                   func() client.ObjectList { return &batchv1.JobList{} },
-	{Resource: "pods"}:                                                                   func() client.ObjectList { return &corev1.PodList{} },
-	{Resource: "services"}:                                                               func() client.ObjectList { return &corev1.ServiceList{} },
-	{Resource: "namespaces"}:                                                             func() client.ObjectList { return &corev1.NamespaceList{} },
-	{Resource: "configmaps"}:                                                             func() client.ObjectList { return &corev1.ConfigMapList{} },
-	{Resource: "secrets"}:                                                                func() client.ObjectList { return &corev1.SecretList{} },
-	{Resource: "serviceaccounts"}:                                                        func() client.ObjectList { return &corev1.ServiceAccountList{} },
-	{Resource: "persistentvolumeclaims"}:                                                 func() client.ObjectList { return &corev1.PersistentVolumeClaimList{} },
-	{Resource: "persistentvolumes"}:                                                      func() client.ObjectList { return &corev1.PersistentVolumeList{} },
-	{Resource: "nodes"}:                                                                  func() client.ObjectList { return &corev1.NodeList{} },
-	{Resource: "resourcequotas"}:                                                         func() client.ObjectList { return &corev1.ResourceQuotaList{} },
-	{Resource: "limitranges"}:                                                            func() client.ObjectList { return &corev1.LimitRangeList{} },
-	{Group: "networking.k8s.io", Resource: "ingresses"}:                                  func() client.ObjectList { return &netv1.IngressList{} },
-	{Group: "networking.k8s.io", Resource: "ingressclasses"}:                             func() client.ObjectList { return &netv1.IngressClassList{} },
-	{Group: "networking.k8s.io", Resource: "networkpolicies"}:                            func() client.ObjectList { return &netv1.NetworkPolicyList{} },
-	{Group: "autoscaling", Resource: "horizontalpodautoscalers"}:                         func() client.ObjectList { return &autoscalingv2.HorizontalPodAutoscalerList{} },
-	{Group: "policy", Resource: "poddisruptionbudgets"}:                                  func() client.ObjectList { return &policyv1.PodDisruptionBudgetList{} },
-	{Group: "storage.k8s.io", Resource: "storageclasses"}:                                func() client.ObjectList { return &storagev1.StorageClassList{} },
-	{Group: "scheduling.k8s.io", Resource: "priorityclasses"}:                            func() client.ObjectList { return &schedulingv1.PriorityClassList{} },
-	{Group: "coordination.k8s.io", Resource: "leases"}:                                   func() client.ObjectList { return &coordinationv1.LeaseList{} },
-	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:                              func() client.ObjectList { return &rbacv1.RoleList{} },
-	{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}:                       func() client.ObjectList { return &rbacv1.RoleBindingList{} },
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:                       func() client.ObjectList { return &rbacv1.ClusterRoleList{} },
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}:                func() client.ObjectList { return &rbacv1.ClusterRoleBindingList{} },
-	{Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"}: func() client.ObjectList { return &admissionv1.ValidatingWebhookConfigurationList{} },
-	{Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}:   func() client.ObjectList { return &admissionv1.MutatingWebhookConfigurationList{} },
-	{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}:               func() client.ObjectList { return &apiextensionsv1.CustomResourceDefinitionList{} },
-	{Group: "flowcontrol.apiserver.k8s.io", Resource: "flowschemas"}:                     func() client.ObjectList { return &flowcontrolv1.FlowSchemaList{} },
-	{Group: "flowcontrol.apiserver.k8s.io", Resource: "prioritylevelconfigurations"}:     func() client.ObjectList { return &flowcontrolv1.PriorityLevelConfigurationList{} },
+	{Group: "apps", Resource: "deployments"}:                                             of[appsv1.DeploymentList],
+	{Group: "apps", Resource: "statefulsets"}:                                            of[appsv1.StatefulSetList],
+	{Group: "apps", Resource: "daemonsets"}:                                              of[appsv1.DaemonSetList],
+	{Group: "apps", Resource: "replicasets"}:                                             of[appsv1.ReplicaSetList],
+	{Group: "batch", Resource: "cronjobs"}:                                               of[batchv1.CronJobList],
+	{Group: "batch", Resource: "jobs"}:                                                   of[batchv1.JobList],
+	{Resource: "pods"}:                                                                   of[corev1.PodList],
+	{Resource: "services"}:                                                               of[corev1.ServiceList],
+	{Resource: "namespaces"}:                                                             of[corev1.NamespaceList],
+	{Resource: "configmaps"}:                                                             of[corev1.ConfigMapList],
+	{Resource: "secrets"}:                                                                of[corev1.SecretList],
+	{Resource: "serviceaccounts"}:                                                        of[corev1.ServiceAccountList],
+	{Resource: "persistentvolumeclaims"}:                                                 of[corev1.PersistentVolumeClaimList],
+	{Resource: "persistentvolumes"}:                                                      of[corev1.PersistentVolumeList],
+	{Resource: "nodes"}:                                                                  of[corev1.NodeList],
+	{Resource: "resourcequotas"}:                                                         of[corev1.ResourceQuotaList],
+	{Resource: "limitranges"}:                                                            of[corev1.LimitRangeList],
+	{Group: "networking.k8s.io", Resource: "ingresses"}:                                  of[netv1.IngressList],
+	{Group: "networking.k8s.io", Resource: "ingressclasses"}:                             of[netv1.IngressClassList],
+	{Group: "networking.k8s.io", Resource: "networkpolicies"}:                            of[netv1.NetworkPolicyList],
+	{Group: "autoscaling", Resource: "horizontalpodautoscalers"}:                         of[autoscalingv2.HorizontalPodAutoscalerList],
+	{Group: "policy", Resource: "poddisruptionbudgets"}:                                  of[policyv1.PodDisruptionBudgetList],
+	{Group: "storage.k8s.io", Resource: "storageclasses"}:                                of[storagev1.StorageClassList],
+	{Group: "scheduling.k8s.io", Resource: "priorityclasses"}:                            of[schedulingv1.PriorityClassList],
+	{Group: "coordination.k8s.io", Resource: "leases"}:                                   of[coordinationv1.LeaseList],
+	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:                              of[rbacv1.RoleList],
+	{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}:                       of[rbacv1.RoleBindingList],
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:                       of[rbacv1.ClusterRoleList],
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}:                of[rbacv1.ClusterRoleBindingList],
+	{Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"}: of[admissionv1.ValidatingWebhookConfigurationList],
+	{Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}:   of[admissionv1.MutatingWebhookConfigurationList],
+	{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}:               of[apiextensionsv1.CustomResourceDefinitionList],
+	{Group: "flowcontrol.apiserver.k8s.io", Resource: "flowschemas"}:                     of[flowcontrolv1.FlowSchemaList],
+	{Group: "flowcontrol.apiserver.k8s.io", Resource: "prioritylevelconfigurations"}:     of[flowcontrolv1.PriorityLevelConfigurationList],
+}
+
+func of[T any, P interface {
+	*T
+	client.ObjectList
+}]() client.ObjectList {
+	return P(new(T))
 }
 
 // passing are resources of which a plan needs nothing: others make them again.
@@ -98,7 +100,7 @@ var passing = []string{"events", "endpoints", "endpointslices", "controllerrevis
 
 // Take reads a cluster. The side's Address, CA, Issuer and Level are left to whoever
 // has the connection. The error is that of ctx; everything else becomes Unseen.
-func Take(ctx context.Context, api Reader, facts cluster.Facts, name string) (finding.Side, error) {
+func Take(ctx context.Context, api client.Reader, facts cluster.Facts, name string) (finding.Side, error) {
 	side := finding.Side{Name: name, Present: map[schema.GroupVersionKind]int{}}
 	kinds, err := facts.Kinds(ctx)
 	if err != nil {
@@ -176,7 +178,7 @@ type yield struct {
 
 // list reads one kind, page by page. A list whose continuation has expired is not
 // begun anew: what is missing then is said.
-func list(ctx context.Context, api Reader, k cluster.Kind) (yield, error) {
+func list(ctx context.Context, api client.Reader, k cluster.Kind) (yield, error) {
 	var out yield
 	next := ""
 	for {
