@@ -76,12 +76,16 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	}
 	s.found(p.Findings, mostApps)
 	s.decisions(p.Moves, mostApps)
-	s.planned(p.Moves, mostApps, wide)
+	if len(p.Moves) > 0 {
+		s.planned(p.Moves, mostApps, wide)
+	}
 	s.traitCounts(p.Apps)
 	s.rooms(p)
 	s.ways(p.Ways)
 	s.names(p.Names, mostApps)
-	s.estimated(p.Estimate)
+	if len(p.Moves) > 0 {
+		s.estimated(p.Estimate)
+	}
 	s.unseen(p)
 	if p.Next != "" {
 		s.line()
