@@ -35,6 +35,7 @@ func Main(version string) int {
 		Plan:       runPlan,
 		Pinned:     runPinned,
 		Diff:       runDiff,
+		Step:       runStep,
 		LiftFreeze: runLift,
 		Bench:      runBench,
 

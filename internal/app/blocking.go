@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/clock"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/cluster"
 	"crossfade.dev/internal/migration"
 	"crossfade.dev/internal/plan"
 	"crossfade.dev/internal/plan/finding"
@@ -20,8 +21,9 @@ const findingsLast = time.Minute
 
 // blocking looks for what holds a migration, as `crossfade plan` does, for Preflight.
 type blocking struct {
-	connections *connections
-	clock       clock.PassiveClock
+	// reach connects to the Cluster of that name.
+	reach func(ctx context.Context, namespace, name string) (*cluster.Cluster, error)
+	clock clock.PassiveClock
 
 	mu   sync.Mutex
 	seen map[types.UID]*blockingSeen
@@ -68,11 +70,11 @@ func (b *blocking) read(ctx context.Context, m *v1.Migration, side v1.Side) (*fi
 	if side == v1.Target {
 		name = m.Spec.Target
 	}
-	conn, err := b.connections.named(ctx, m.Namespace, name)
+	c, err := b.reach(ctx, m.Namespace, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	return takeCensus(ctx, conn.cluster, name)
+	return takeCensus(ctx, c, name)
 }
 
 // blockingOf counts, by id, what blocks.

@@ -95,6 +95,15 @@ func (c *connections) named(ctx context.Context, namespace, name string) (*conne
 	return c.to(ctx, obj)
 }
 
+// reach returns the connection to the Cluster of that name, without its cache.
+func (c *connections) reach(ctx context.Context, namespace, name string) (*cluster.Cluster, error) {
+	conn, err := c.named(ctx, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return conn.cluster, nil
+}
+
 func (c *connections) to(ctx context.Context, obj *v1.Cluster) (*connection, error) {
 	secret, err := readKubeconfig(ctx, c.hub, obj)
 	if err != nil {

@@ -103,15 +103,20 @@ func reachCluster(ctx context.Context, hub client.Reader, namespace, name string
 	if err != nil {
 		return nil, err
 	}
-	secret, err := readKubeconfig(ctx, hub, obj)
-	if err != nil {
-		return nil, err
-	}
-	config, err := configOf(obj, secret.Data[obj.Spec.Kubeconfig.Key])
+	config, err := hubConfigOf(ctx, hub, obj)
 	if err != nil {
 		return nil, err
 	}
 	return reach(ctx, "cluster "+name, config, pinOf(obj))
+}
+
+// hubConfigOf is where a Cluster of the hub leads.
+func hubConfigOf(ctx context.Context, hub client.Reader, obj *v1.Cluster) (*rest.Config, error) {
+	secret, err := readKubeconfig(ctx, hub, obj)
+	if err != nil {
+		return nil, err
+	}
+	return configOf(obj, secret.Data[obj.Spec.Kubeconfig.Key])
 }
 
 // reachBoth connects to both clusters of a migration in the hub. The returned

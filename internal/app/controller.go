@@ -183,7 +183,7 @@ func wire(ctx context.Context, hub cluster.API, c *connections, route vantage.Tr
 			return buckets.ledger(hub, m, bucket), nil
 		},
 		Follower: &follower{connections: c, workers: o.Workers, pairs: map[types.UID]*pair{}},
-		Blocking: (&blocking{connections: c, clock: clock.RealClock{}, seen: map[types.UID]*blockingSeen{}}).look,
+		Blocking: (&blocking{reach: c.reach, clock: clock.RealClock{}, seen: map[types.UID]*blockingSeen{}}).look,
 		Zones:    zones{hub: hub, dial: dial}.open,
 		Servers:  resolve.New(resolve.Options{Dial: dial}),
 		Judge:    &judging{prober: probe.New(ctx, probe.Options{Dial: dial})},
@@ -249,6 +249,9 @@ func (w *wakeUp) run(ctx context.Context) {
 
 // buckets opens each bucket, and each migration's ledger, once.
 type buckets struct {
+	// openURL opens a bucket; nil means as it is.
+	openURL func(context.Context, string) (*blob.Bucket, error)
+
 	mu      sync.Mutex
 	open    map[string]*blob.Bucket
 	ledgers map[string]*ledger.Ledger
@@ -267,7 +270,11 @@ func (b *buckets) at(ctx context.Context, url string) (*blob.Bucket, error) {
 	if bucket := b.open[url]; bucket != nil {
 		return bucket, nil
 	}
-	bucket, err := blob.OpenBucket(ctx, url)
+	open := b.openURL
+	if open == nil {
+		open = blob.OpenBucket
+	}
+	bucket, err := open(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", url, err)
 	}

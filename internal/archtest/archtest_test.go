@@ -42,6 +42,7 @@ var rules = append([]rule{
 	{from: "internal/view", denied: engine, reason: "a view shows API objects and nothing else"},
 	{from: "internal/web", denied: engine, reason: "people act by writing API objects"},
 	{from: "internal/migration", denied: append([]string{"internal/app"}, show...), reason: "nothing points upward"},
+	{from: "internal/dryrun", denied: append([]string{"internal/app"}, show...), reason: "nothing points upward"},
 }, actRules()...)
 
 // engine is what those who show must not reach.

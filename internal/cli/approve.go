@@ -13,14 +13,14 @@ import (
 )
 
 func (s *session) approve() *cobra.Command {
-	var w writing
+	var w stepping
 	var by string
 	cmd := &cobra.Command{
 		Use:   "approve [NAME] [STAGE]",
 		Short: "Let a stage begin that waits for a person",
 		Long: `Lets a stage begin that waits for a person (spec.approval lists those that do).
 Without a STAGE it is the one that waits now; any other may be approved ahead.`,
-		Example: "  crossfade approve shop Release\n  crossfade approve shop",
+		Example: "  crossfade approve shop Release\n  crossfade approve shop\n  crossfade approve shop --dry-run=step",
 		Args:    nameAndStage,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
@@ -29,7 +29,7 @@ Without a STAGE it is the one that waits now; any other may be approved ahead.`,
 			return s.completeNames(cmd, args, text)
 		},
 	}
-	w.register(cmd)
+	w.register(s, cmd)
 	cmd.Flags().StringVar(&by, "by", "", "Who approves (who the hub says that you are, if empty)")
 	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
 		name, stageText := approveArgs(args)
@@ -92,7 +92,7 @@ func stageToApprove(m *v1.Migration, text string) (v1.Stage, error) {
 	return stage, nil
 }
 
-func (s *session) giveApproval(ctx context.Context, c HubClient, m *v1.Migration, a v1.Approval, w writing) error {
+func (s *session) giveApproval(ctx context.Context, c HubClient, m *v1.Migration, a v1.Approval, w stepping) error {
 	return w.alter(ctx, s, c, m, func(m *v1.Migration) error {
 		if m.Approves(a.Stage) {
 			return errUnchanged

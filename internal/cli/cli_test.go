@@ -237,6 +237,7 @@ func allCommands() Commands {
 	return Commands{
 		Plan:              func(context.Context, PlanOptions) (view.Plan, error) { return view.Plan{}, nil },
 		Diff:              func(context.Context, DiffOptions) ([]view.Difference, error) { return nil, nil },
+		Step:              func(context.Context, StepOptions) (view.Step, error) { return view.Step{}, nil },
 		LiftFreeze:        func(context.Context, LiftOptions) ([]string, error) { return nil, nil },
 		RollbackByJournal: func(context.Context, JournalOptions) ([]string, error) { return nil, nil },
 		Rehearse:          func(context.Context, RehearseOptions, func([]string) error) error { return nil },

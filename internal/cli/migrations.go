@@ -109,7 +109,7 @@ func (s *session) change(ctx context.Context, c HubClient, m *v1.Migration, dry 
 			return err
 		}
 		var opts []client.PatchOption
-		if dry == dryServer {
+		if dry.asks() {
 			opts = append(opts, client.DryRunAll)
 		}
 		return c.Patch(ctx, m, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), opts...)

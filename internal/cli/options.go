@@ -23,6 +23,8 @@ type Commands struct {
 	Pinned func(ctx context.Context, file string, o PlanOptions) ([]string, error)
 	// Diff compares both sides from lists, without writing.
 	Diff func(context.Context, DiffOptions) ([]view.Difference, error)
+	// Step tells what the next step of a migration would write, without writing.
+	Step func(context.Context, StepOptions) (view.Step, error)
 	// LiftFreeze lifts freezes in one cluster, without the hub, and returns a
 	// sentence for each that it lifted.
 	LiftFreeze func(context.Context, LiftOptions) ([]string, error)
@@ -105,6 +107,14 @@ type DiffOptions struct {
 	// App limits it to the objects of one app, and to those of its namespace that
 	// belong to none: NAMESPACE/NAME. Empty means the estate.
 	App string
+}
+
+// StepOptions say which migration's next step to tell of.
+type StepOptions struct {
+	Hub   Hub
+	Route Route
+	// Migration is as the command would leave it in the hub.
+	Migration *v1.Migration
 }
 
 // LiftOptions say where to lift freezes.

@@ -70,7 +70,11 @@ const (
 	dryNone   dryRun = "none"
 	dryClient dryRun = "client"
 	dryServer dryRun = "server"
+	dryStep   dryRun = "step"
 )
+
+// asks tells whether the hub is asked what it would make of the command's own write.
+func (d dryRun) asks() bool { return d == dryServer || d == dryStep }
 
 // writing are the flags of commands that write an object to the hub.
 type writing struct {
@@ -79,10 +83,14 @@ type writing struct {
 }
 
 func (w *writing) register(cmd *cobra.Command) {
-	w.dry = dryNone
-	cmd.Flags().Var(choice[dryRun]{&w.dry, []dryRun{dryNone, dryClient, dryServer}}, "dry-run",
+	w.registerFor(cmd, []dryRun{dryNone, dryClient, dryServer},
 		"Write nothing, and print the object: as it would be sent (client), or as the server would keep it (server)")
-	complete(cmd, "dry-run", []string{string(dryNone), string(dryClient), string(dryServer)})
+}
+
+func (w *writing) registerFor(cmd *cobra.Command, allowed []dryRun, usage string) {
+	w.dry = dryNone
+	cmd.Flags().Var(choice[dryRun]{&w.dry, allowed}, "dry-run", usage)
+	complete(cmd, "dry-run", words(allowed))
 	outputFlag(cmd, &w.format, asJSON, asYAML, asName)
 }
 
@@ -101,6 +109,14 @@ func (w writing) print(s *session, m *v1.Migration) error {
 // alter brings a migration's spec to what edit makes of it, says that this was done or
 // that it was so already, and prints the migration.
 func (w writing) alter(ctx context.Context, s *session, c HubClient, m *v1.Migration, edit func(*v1.Migration) error, done, already string) error {
+	if err := w.change(ctx, s, c, m, edit, done, already); err != nil {
+		return err
+	}
+	return w.print(s, m)
+}
+
+// change is alter without printing.
+func (w writing) change(ctx context.Context, s *session, c HubClient, m *v1.Migration, edit func(*v1.Migration) error, done, already string) error {
 	changed, err := s.change(ctx, c, m, w.dry, edit)
 	if err != nil {
 		return err
@@ -110,7 +126,7 @@ func (w writing) alter(ctx context.Context, s *session, c HubClient, m *v1.Migra
 	} else {
 		s.say("migration %s: %s", m.Name, already)
 	}
-	return w.print(s, m)
+	return nil
 }
 
 // tense is how narration speaks of what was done.

@@ -9,7 +9,7 @@ import (
 )
 
 func (s *session) resume() *cobra.Command {
-	var w writing
+	var w stepping
 	cmd := &cobra.Command{
 		Use:   "resume [NAME]",
 		Short: "Let a migration that is on hold go on",
@@ -19,7 +19,7 @@ rollback forward again, use crossfade run.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
-	w.register(cmd)
+	w.register(s, cmd)
 	cmd.RunE = s.withHub(func(ctx context.Context, c HubClient, args []string) error {
 		m, err := s.pick(ctx, c, nameIn(args))
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 func (s *session) retire() *cobra.Command {
-	var w writing
+	var w stepping
 	var by string
 	var yes bool
 	cmd := &cobra.Command{
@@ -29,7 +29,7 @@ migration's name typed at a terminal or --yes.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
-	w.register(cmd)
+	w.register(s, cmd)
 	cmd.Flags().StringVar(&by, "by", "", "The person who lets go of the source (required)")
 	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,7 +85,7 @@ func (s *session) askToRetire(m *v1.Migration) error {
 	return no(fmt.Errorf("migration %s: nothing was changed", m.Name))
 }
 
-func (s *session) letGo(ctx context.Context, c HubClient, m *v1.Migration, r v1.Retire, w writing) error {
+func (s *session) letGo(ctx context.Context, c HubClient, m *v1.Migration, r v1.Retire, w stepping) error {
 	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
 		if m.Retires() {
 			return errUnchanged
@@ -104,5 +104,5 @@ func (s *session) letGo(ctx context.Context, c HubClient, m *v1.Migration, r v1.
 	} else {
 		s.say("migration %s: %s has let go of the source already", m.Name, m.Spec.Retire.By)
 	}
-	return w.print(s, m)
+	return w.finish(ctx, s, m, exitCode)
 }

@@ -33,7 +33,7 @@ without --target-lost removes them, should the target come back. What teams wrot
 and the mirror had not carried over is lost.`
 
 func (s *session) rollback() *cobra.Command {
-	var w writing
+	var w stepping
 	var wait waiting
 	var to string
 	var j journalFlags
@@ -41,21 +41,21 @@ func (s *session) rollback() *cobra.Command {
 		Use:   "rollback [NAME]",
 		Short: "Lead a migration back",
 		Long:  rollbackHelp,
-		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n" +
+		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n  crossfade rollback shop --dry-run=step\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key --target-lost",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
-	w.register(cmd)
 	wait.register(cmd, "Wait until the way back has ended")
 	cmd.Flags().StringVar(&to, "to", string(v1.Prepare), "Last stage that stays in force, or Nothing")
 	complete(cmd, "to", words(backStages))
 	if s.commands.RollbackByJournal != nil {
 		j.register(cmd)
 	}
+	w.register(s, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := j.check(cmd); err != nil {
+		if err := j.check(cmd, w.dry == dryStep); err != nil {
 			return err
 		}
 		if j.Journal != "" {
@@ -74,6 +74,7 @@ func (s *session) rollback() *cobra.Command {
 			}
 			return s.backByJournal(cmd.Context(), nameIn(args), stage, j, wait.timeout)
 		}
+		w.route = j.Route
 		c, err := s.connect()
 		if err != nil {
 			return err
@@ -90,7 +91,7 @@ func (s *session) rollback() *cobra.Command {
 	return cmd
 }
 
-func (s *session) turnBack(ctx context.Context, c HubClient, m *v1.Migration, to v1.Stage, w writing) error {
+func (s *session) turnBack(ctx context.Context, c HubClient, m *v1.Migration, to v1.Stage, w stepping) error {
 	changed, err := s.change(ctx, c, m, w.dry, func(m *v1.Migration) error {
 		switch {
 		case meta.IsStatusConditionTrue(m.Status.Conditions, v1.Retired):
@@ -112,7 +113,7 @@ func (s *session) turnBack(ctx context.Context, c HubClient, m *v1.Migration, to
 	if at := slices.Index(v1.Stages, m.Status.Stage); changed && at >= 0 && at <= slices.Index(v1.Stages, to) {
 		s.say("nothing is to be undone: it has not come further than %s", m.Status.Stage)
 	}
-	return w.print(s, m)
+	return w.finish(ctx, s, m, backCode)
 }
 
 // journalFlags are the flags of the way back that needs no hub.
@@ -122,7 +123,7 @@ type journalFlags struct{ JournalOptions }
 // that only do without.
 var (
 	withJournal = []string{"source-context", "target-context", "target-lost", "key-file", "translate", "map-ports"}
-	withoutOne  = []string{"dry-run", "output", "context"}
+	withoutOne  = []string{"dry-run", "all", "output", "context"}
 )
 
 func (j *journalFlags) register(cmd *cobra.Command) {
@@ -135,10 +136,11 @@ func (j *journalFlags) register(cmd *cobra.Command) {
 	j.Route.register(cmd)
 }
 
-func (j *journalFlags) check(cmd *cobra.Command) error {
+// check refuses what makes no sense; the route is also that of a step which is told of.
+func (j *journalFlags) check(cmd *cobra.Command, steps bool) error {
 	if j.Journal == "" {
 		for _, name := range withJournal {
-			if cmd.Flags().Changed(name) {
+			if cmd.Flags().Changed(name) && !(steps && slices.Contains(routeFlags, name)) {
 				return fmt.Errorf("--%s: it needs --journal", name)
 			}
 		}

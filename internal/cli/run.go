@@ -15,7 +15,7 @@ import (
 
 func (s *session) run() *cobra.Command {
 	var wanted wanted
-	var w writing
+	var w stepping
 	var wait waiting
 	var pinned planned
 	cmd := &cobra.Command{
@@ -29,13 +29,14 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		Example: `  crossfade run -f migration.yaml --wait --timeout 2h
   crossfade run shop --source east --target west --approval Release
   crossfade run shop --plan shop.plan
-  crossfade run shop --dry-run=server -o yaml`,
+  crossfade run shop --dry-run=server -o yaml
+  crossfade run shop --dry-run=step`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	wanted.register(cmd)
 	pinned.register(cmd)
-	w.register(cmd)
+	w.register(s, cmd)
 	wait.register(cmd, "Wait until the migration has come to an end or cannot go on by itself")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := wait.check(cmd); err != nil {
@@ -67,13 +68,13 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 }
 
 // begin creates a migration.
-func (s *session) begin(ctx context.Context, c HubClient, d described, w writing) error {
+func (s *session) begin(ctx context.Context, c HubClient, d described, w stepping) error {
 	m := d.Migration
 	if err := s.clustersKnown(ctx, c, m); err != nil {
 		return err
 	}
 	var opts []client.CreateOption
-	if w.dry == dryServer {
+	if w.dry.asks() {
 		opts = append(opts, client.DryRunAll)
 	}
 	if w.dry != dryClient {
@@ -89,7 +90,7 @@ func (s *session) begin(ctx context.Context, c HubClient, d described, w writing
 		}
 	}
 	s.say("migration %s: begins, from %s to %s%s", m.Name, m.Spec.Source, m.Spec.Target, w.tense())
-	return w.print(s, m)
+	return w.finish(ctx, s, m, exitCode)
 }
 
 // clustersKnown refuses a migration that names clusters which are not in the hub.
@@ -115,7 +116,7 @@ func (s *session) clustersKnown(ctx context.Context, c client.Reader, m *v1.Migr
 }
 
 // forward leads a migration that exists to the target.
-func (s *session) forward(ctx context.Context, c HubClient, name string, w writing) (*v1.Migration, error) {
+func (s *session) forward(ctx context.Context, c HubClient, name string, w stepping) (*v1.Migration, error) {
 	m, err := s.pick(ctx, c, name)
 	if err != nil {
 		return nil, err

@@ -355,6 +355,11 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 				{Object: "Deployment shop/cart", Fields: []view.FieldValue{{Path: "spec.minReadySeconds", Source: "5"}}},
 			}, answer()
 		},
+		Step: func(_ context.Context, o StepOptions) (view.Step, error) {
+			fmt.Fprintf(ts.Stderr(), "step of %s, %s, approved %d, retire %v, route %+v\n",
+				o.Migration.Name, o.Migration.Spec.Direction, len(o.Migration.Spec.Approved), o.Migration.Retires(), o.Route)
+			return fakeStep(o.Migration, ts.Getenv("STEP")), answer()
+		},
 		LiftFreeze: func(_ context.Context, o LiftOptions) ([]string, error) {
 			heard(ts.Stderr(), o)
 			if o.Context == "quiet" {
@@ -397,6 +402,36 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 		Controller: func(_ context.Context, s Streams, o ControllerOptions) error { heard(s.Out, o); return answer() },
 		Bench:      func(_ context.Context, s Streams, o BenchOptions) error { heard(s.Out, o); return answer() },
 	}
+}
+
+// fakeStep has one of everything that a step may show, or nothing that it would write.
+func fakeStep(m *v1.Migration, kind string) view.Step {
+	m = m.DeepCopy()
+	record := view.Write{Place: "hub", Record: true, Verb: "update", Kind: "Migration", Namespace: m.Namespace, Name: m.Name, Subresource: "status",
+		Fields: []view.FieldChange{{Path: "status.a", Before: "1", After: "2"}, {Path: "status.b", After: "2"}, {Path: "status.c", Before: "1"}, {Path: "status.d"}}}
+	if kind == "waits" || kind == "asks" {
+		m.Status.ObservedGeneration = m.Generation
+		m.Status.Reason, m.Status.Message = v1.DecisionNeeded, "decisions: 1 workload needs a decision"
+		m.Status.Gates = []v1.Gate{{Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "1 workload needs a decision", Limit: "none"}}
+		if kind == "asks" {
+			m.Status.Reason, m.Status.Message, m.Status.Gates = v1.NotApproved, "Release waits for approval", nil
+		}
+		return view.NewStep(m, []view.Write{record}, noon)
+	}
+	writes := []view.Write{
+		record,
+		{Place: "target", Verb: "patch", Kind: "Deployment", Namespace: "shop", Name: "web",
+			Fields: []view.FieldChange{{Path: "spec.replicas", Before: "1", After: "3"}}, Patch: json.RawMessage(`{"spec":{"replicas":3}}`)},
+		{Place: "old zone", Verb: "update", Kind: "A", Name: "pay.live.test", Before: "192.0.2.4 (ttl 60)", After: "198.51.100.4 (ttl 60)"},
+		{Place: "archive", Verb: "create", Kind: "File", Name: "demo/manifest", After: "120 bytes"},
+	}
+	for i := range 25 {
+		writes = append(writes, view.Write{Place: "target", Verb: "create", Kind: "ConfigMap", Namespace: "shop", Name: fmt.Sprintf("c%02d", i)})
+	}
+	if kind == "refused" {
+		writes[1].Refused = "deployments.apps \"web\" is forbidden: exceeded quota"
+	}
+	return view.NewStep(m, writes, noon)
 }
 
 func fakePlan(m *v1.Migration) view.Plan {

@@ -22,7 +22,7 @@ const (
 // Mirroring says what the mirror of a migration copies, and from where to where: from
 // the side of the writer to the other. Workers and FuseWaived are left to the caller.
 // An error is about the migration's rules.
-func Mirroring(source, target mirror.Side, s Subject, writer v1.Side, clk clock.Clock) (mirror.Config, error) {
+func Mirroring(source, target mirror.Side, s Subject, writer v1.Side, clk clock.PassiveClock) (mirror.Config, error) {
 	choices, err := mirror.Choices(s.Migration.Spec.Rules)
 	if err != nil {
 		return mirror.Config{}, err

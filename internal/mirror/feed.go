@@ -147,6 +147,19 @@ func objectIn(kind cluster.Kind, e watch.Event) (client.Object, error) {
 	return obj, nil
 }
 
+// Listed is a feed that lists a kind anew at each Hear, for who makes a few passes only.
+// It starts no goroutine, and is never deaf.
+func Listed(api cluster.API) Feed { return listFeed{api} }
+
+type listFeed struct{ api cluster.API }
+
+func (f listFeed) Hear(ctx context.Context, kind cluster.Kind, since string, tell func(client.Object, bool) error) (Heard, error) {
+	return list(ctx, f.api, kind, since, tell)
+}
+
+// Deaf implements Feed.
+func (listFeed) Deaf() (since time.Time, deaf bool) { return time.Time{}, false }
+
 // watchSeconds is how long a watch lasts at least; up to twice as long, so that not
 // all end at once.
 const watchSeconds = 300

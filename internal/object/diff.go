@@ -149,3 +149,45 @@ func encode(value any) []byte {
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
+
+// Veiled is obj as it may be shown: of a Secret, lengths stand in the place of values,
+// as in Diff; of a Ledger, whose data is packed, too.
+func Veiled(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: VeiledFields(obj.GetKind(), obj.Object)}
+}
+
+// VeiledFields are some fields of an object of the kind, such as a patch names, as they
+// may be shown.
+func VeiledFields(kind string, fields map[string]any) map[string]any {
+	switch kind {
+	case "Secret":
+		out, _ := veiled("", fields).(map[string]any)
+		return out
+	case "Ledger":
+		spec, _ := fields["spec"].(map[string]any)
+		if spec["data"] == nil {
+			return fields
+		}
+		out, spec := maps.Clone(fields), maps.Clone(spec)
+		spec["data"] = veil(spec["data"])
+		out["spec"] = spec
+		return out
+	}
+	return fields
+}
+
+// veiled is a value at a path of a Secret.
+func veiled(path string, value any) any {
+	if open(path) || value == nil {
+		return value
+	}
+	below, isMap := value.(map[string]any)
+	if !isMap {
+		return veil(value)
+	}
+	out := make(map[string]any, len(below))
+	for key, v := range below {
+		out[key] = veiled(join(path, key), v)
+	}
+	return out
+}

@@ -11,6 +11,7 @@ import (
 	"crossfade.dev/internal/dns"
 	"crossfade.dev/internal/ledger"
 	"crossfade.dev/internal/migration"
+	"crossfade.dev/internal/mirror"
 )
 
 const engineUser = "system:serviceaccount:crossfade-system:crossfade"
@@ -67,7 +68,10 @@ func (w *world) launch(ctx context.Context, identity string) *process {
 		Clock: w.clock, Hub: p.apis["hub"], Workers: 1, User: engineUser,
 		Clusters: p.connect,
 		Ledger:   func(context.Context, *v1.Migration) (*ledger.Ledger, error) { return kept, nil },
-		Follower: &follower{p: p},
+		Follower: &migration.InTurn{
+			Lasting: p.ctx, Clock: w.clock, Workers: 1, Terms: p.terms,
+			Feed: func(ctx context.Context, api cluster.API) mirror.Feed { return mirror.Polled(ctx, api, w.clock) },
+		},
 		Zones: func(context.Context, *v1.Migration) (migration.Zones, error) {
 			return migration.Zones{Old: w.names.old, New: w.names.fresh, Parent: w.names.parent}, nil
 		},
