@@ -37,7 +37,9 @@ type API interface {
 	// resourceVersion of obj, both of which must be set: it is a conflict if either
 	// is another. Patch changes one object; the patch must carry an optimistic lock
 	// or concern fields that only the engine owns. A patch that carries another UID
-	// than the object has is invalid, which is no conflict. All three fill obj with
+	// than the object has is invalid, which is no conflict. A server-side apply makes
+	// the object if there is none; with a resourceVersion it is a conflict if there is
+	// one with another. The in-memory cluster serves none (415). All three fill obj with
 	// what the server returned, and leave it alone on an error.
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
 	Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +35,9 @@ type following struct {
 	open map[types.NamespacedName]struct{}
 	// wanted is how many twins have an origin that the mirror copies.
 	wanted int
+	// unapplied is true once copies of the kind could not be made by server-side apply
+	// alone.
+	unapplied atomic.Bool
 	// bodies counts the origins that were kept since the last writes.
 	bodies int
 

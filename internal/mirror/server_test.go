@@ -163,11 +163,13 @@ func TestOnRealServers(t *testing.T) {
 	}{
 		{"ownership survives", ownershipSurvives},
 		{"one manager costs one write", oneWrite},
+		{"writes by who owns the fields", writesPerObject},
 		{"a declared node port is kept", declaredPort},
 		{"teams' tools find nothing to do", toolsFindNothingToDo},
 		{"every kind goes there and back", thereAndBack},
 		{"a restart writes nothing", restartWritesNothing},
 		{"secrets stay secret", secretsStaySecret},
+		{"what nobody owns is what it was", otherDefaults}, // from here on the clusters define a kind differently
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s.t = t

@@ -201,15 +201,18 @@ func (m *Mirror) act(ctx context.Context, f *following, t *twin) error {
 
 func (m *Mirror) create(ctx context.Context, f *following, t *twin) error {
 	obj := f.rule.birth(t.body)
-	err := m.To.API.Create(ctx, obj, firstManager(t.body))
-	if apierrors.IsAlreadyExists(err) {
+	made, err := m.applied(ctx, f, t, obj, nil)
+	if made == nil && err == nil {
+		made, err = obj, m.To.API.Create(ctx, obj, firstManager(t.body))
+	}
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The feed did not know it yet, or the reply to an earlier attempt was lost.
 		return m.reread(ctx, f, t)
 	}
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	return m.written(ctx, f, t, obj)
+	return m.written(ctx, f, t, made)
 }
 
 // reread looks at the copy as it is now.
@@ -243,7 +246,10 @@ func (m *Mirror) replace(ctx context.Context, f *following, t *twin) error {
 		return err // it is judged again before anything is overwritten
 	}
 	obj := f.rule.change(t.body, live)
-	err = m.To.API.Update(ctx, obj, firstManager(t.body))
+	made, err := m.applied(ctx, f, t, obj, live)
+	if made == nil && err == nil {
+		made, err = obj, m.To.API.Update(ctx, obj, firstManager(t.body))
+	}
 	if apierrors.IsInvalid(err) && f.rule.Remade && !t.entry.Found {
 		t.remake = true
 		return nil
@@ -251,7 +257,7 @@ func (m *Mirror) replace(ctx context.Context, f *following, t *twin) error {
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
-	return m.written(ctx, f, t, obj)
+	return m.written(ctx, f, t, made)
 }
 
 // written notes what the API server returned, and adds what the write itself could
