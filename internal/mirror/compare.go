@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/object"
 )
 
@@ -99,7 +100,16 @@ func (m *Mirror) Differences(ctx context.Context) ([]Difference, error) {
 		if f.rule.idle() {
 			continue
 		}
-		if reason, text := f.stopped(); reason != "" {
+		reason, text := f.stopped()
+		if reason == v1.ObjectHeld {
+			more, err := m.unserved(ctx, f, text)
+			if err != nil {
+				return nil, fmt.Errorf("mirror: list %s: %w", f.kind.Kind, err)
+			}
+			found = append(found, more...)
+			continue
+		}
+		if reason != "" {
 			found = append(found, Difference{Object: objectOf(f.kind.Group, f.kind.Kind, "", ""), Text: text})
 			continue
 		}
@@ -114,6 +124,16 @@ func (m *Mirror) Differences(ctx context.Context) ([]Difference, error) {
 	}
 	slices.SortFunc(found, func(a, b Difference) int { return compareObjects(a.Object, b.Object) })
 	return found, nil
+}
+
+// unserved lists the objects of a kind that the side that follows does not serve.
+func (m *Mirror) unserved(ctx context.Context, f *following, text string) ([]Difference, error) {
+	origins, err := m.looks(ctx, f, m.From, f.rule.patched)
+	var found []Difference
+	for name, from := range origins {
+		found = append(found, Difference{Object: f.object(name), App: from.app, Text: text})
+	}
+	return found, err
 }
 
 // differences compares one kind. Objects are dropped as soon as their digests are

@@ -45,11 +45,24 @@ func (m *Mirror) discover(ctx context.Context) error {
 	for _, kind := range from {
 		if m.movable(kind) {
 			other, served := there[kind.GroupKind()]
-			m.kind(kind.Group, kind.Kind).serve(kind, other, served)
+			f := m.kind(kind.Group, kind.Kind)
+			before := f.kind.Version
+			if f.serve(kind, other, served); before != "" && f.kind.Version != before {
+				m.unsee(f)
+			}
 		}
 	}
 	m.discovered = now
 	return nil
+}
+
+// unsee forgets what was seen of a kind that is read in another version from now on.
+func (m *Mirror) unsee(f *following) {
+	f.from.synced, f.to.synced = false, false
+	for _, t := range f.twins {
+		t.from, t.to, t.body = look{}, look{}, nil
+		m.judge(f, t)
+	}
 }
 
 func (m *Mirror) movable(kind cluster.Kind) bool {

@@ -145,7 +145,7 @@ func (m *Mirror) mirrored(f *following, name types.NamespacedName) bool {
 // nothing is created that is there.
 func (p *pass) hear(ctx context.Context, f *following) error {
 	m := p.m
-	if !f.rule.idle() {
+	if f.served && !f.rule.idle() {
 		var told Heard
 		err := m.waitFor(ForFollower, func() (err error) {
 			told, err = m.To.Feed.Hear(ctx, f.kind, f.to.version, func(obj client.Object, gone bool) error { return m.sawTo(f, obj, gone) })
@@ -264,7 +264,7 @@ func (m *Mirror) sawFrom(f *following, obj client.Object, gone bool) error {
 		return err
 	}
 	t.from.outline = outline
-	if !t.needsBody() {
+	if !t.needsBody() || !f.served {
 		return nil
 	}
 	if fields, err = fieldsOf(f.kind.GroupVersionKind, obj); err != nil {

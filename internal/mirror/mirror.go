@@ -250,7 +250,7 @@ type pass struct {
 // list does not keep the others from being followed.
 func (p *pass) follow(ctx context.Context) error {
 	for _, f := range slices.Clone(p.m.order) {
-		if f.lost || !f.served && !f.rule.idle() {
+		if f.lost {
 			continue
 		}
 		err := p.hear(ctx, f)
@@ -333,7 +333,12 @@ func (p *pass) report() Report {
 // report adds what there is to say of one kind.
 func (f *following) report(m *Mirror, r *Report) {
 	r.Objects += f.wanted
-	if reason, text := f.stopped(); reason != "" {
+	switch reason, text := f.stopped(); reason {
+	case "":
+	case v1.ObjectHeld:
+		f.reportUnserved(r, text)
+		return
+	default:
 		r.Held = append(r.Held, Held{objectOf(f.kind.Group, f.kind.Kind, "", ""), reason, text})
 		r.Differing += f.wanted
 		return
@@ -351,6 +356,16 @@ func (f *following) report(m *Mirror, r *Report) {
 	}
 	for _, name := range f.sortedOpen() {
 		f.reportTwin(m, f.twins[name], r)
+	}
+}
+
+// reportUnserved names every object of a kind that the side that follows does not serve.
+func (f *following) reportUnserved(r *Report, text string) {
+	for name, t := range f.twins {
+		if t.wanted {
+			r.Held = append(r.Held, Held{f.object(name), v1.ObjectHeld, text})
+			r.Differing++
+		}
 	}
 }
 
