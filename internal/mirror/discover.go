@@ -79,7 +79,7 @@ func (m *Mirror) movable(kind cluster.Kind) bool {
 // first version that the side that follows prefers and the writer's side serves: their
 // API servers convert. Where they have no version in common the kind is not served.
 func (f *following) serve(from, to cluster.Kind, served bool) {
-	f.kind, f.served, f.lost, f.apart = from, served, false, ""
+	f.kind, f.served, f.lost, f.apart, f.spoken = from, served, false, "", to.Versions
 	if !served {
 		return
 	}

@@ -25,6 +25,8 @@ type following struct {
 	// served is true while both sides serve the kind; lost is true while the
 	// writer's side does not, though it did.
 	served, lost bool
+	// spoken are the versions in which the side that follows serves the kind.
+	spoken []string
 	// apart says why there is no version in which both sides serve the kind.
 	apart string
 	// trouble is why the last pass did not get through the kind.
@@ -290,6 +292,7 @@ func (m *Mirror) keep(f *following, t *twin, obj *unstructured.Unstructured) {
 	if patched, err := f.rule.patched(obj); err == nil { // else it is a misfit, and not written
 		obj = patched
 	}
+	obj.SetManagedFields(f.understood(obj))
 	t.body = obj
 	f.bodies++
 }
@@ -309,7 +312,7 @@ func (m *Mirror) look(f *following, t *twin, obj *unstructured.Unstructured, man
 	} else {
 		obj = patched
 	}
-	owners, err := ownership(managed, f.rule.ignored(obj))
+	owners, err := ownership(f.understood(managed), f.rule.ignored(obj))
 	if err != nil {
 		return err
 	}

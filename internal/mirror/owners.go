@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,6 +30,20 @@ func managers(src client.Object) []metav1.ManagedFieldsEntry {
 	})
 }
 
+// understood are the managers of an origin in versions that the side that follows
+// serves. It would drop the others, and nobody would own what they do: fields have the
+// same names in most versions, and an owner of one that is not there is harmless.
+func (f *following) understood(src client.Object) []metav1.ManagedFieldsEntry {
+	all := managers(src)
+	for i, entry := range all {
+		version, err := schema.ParseGroupVersion(entry.APIVersion)
+		if err == nil && version.Group == f.kind.Group && len(f.spoken) > 0 && !slices.Contains(f.spoken, version.Version) {
+			all[i].APIVersion = f.kind.GroupVersion().String()
+		}
+	}
+	return all
+}
+
 // firstManager is who the copy is created as: its only manager, so that one write
 // is enough, or the first of several.
 func firstManager(src client.Object) client.FieldOwner {
@@ -42,11 +57,10 @@ func firstManager(src client.Object) client.FieldOwner {
 // ownership stands for who owns which field, times and the engine's fields left
 // out. It is empty if nothing is known.
 func (r *Rule) ownership(obj *unstructured.Unstructured) (string, error) {
-	return ownership(obj, r.ignored(obj))
+	return ownership(managers(obj), r.ignored(obj))
 }
 
-func ownership(obj client.Object, ignored []object.Field) (string, error) {
-	all := managers(obj)
+func ownership(all []metav1.ManagedFieldsEntry, ignored []object.Field) (string, error) {
 	if len(all) == 0 {
 		return "", nil
 	}
@@ -58,7 +72,7 @@ func ownership(obj client.Object, ignored []object.Field) (string, error) {
 		fields := map[string]any{} // field names are the server's, so there is no type for it
 		if entry.FieldsV1 != nil && len(entry.FieldsV1.GetRawBytes()) > 0 {
 			if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
-				return "", fmt.Errorf("read the fields that %s owns of %s: %w", entry.Manager, obj.GetName(), err)
+				return "", fmt.Errorf("read the fields that %s owns: %w", entry.Manager, err)
 			}
 		}
 		for _, field := range ignored {

@@ -389,7 +389,7 @@ func (s *servers) owners(c *cluster.Cluster, obj *unstructured.Unstructured) str
 }
 
 // eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if holds() {
