@@ -364,10 +364,10 @@ func (e *explorer) ask(obj *unstructured.Unstructured) (*unstructured.Unstructur
 	return obj, err
 }
 
-// mostQuestions is how often it is asked about a field that can't be set where its
-// siblings are.
 const dropped = "the API server drops it"
 
+// mostQuestions is how often it is asked about a field that can't be set where its
+// siblings are.
 const mostQuestions = 14
 
 // elsewhere sets a field that could not be set where its siblings are: there after

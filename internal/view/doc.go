@@ -1,4 +1,5 @@
-// Package view makes one summary of a migration for everybody who shows it: the
-// commands and the page. It looks at API objects and nothing else, and its
-// functions are pure: the time is an argument.
+// Package view is what people are shown: how far a migration has come, what a plan
+// found, and what is proved of a landing zone; as text for terminals, as a page, as
+// Markdown and as SARIF. It looks at API objects and at what the packages that decide
+// found, and its functions are pure: the time is an argument.
 package view
