@@ -47,11 +47,11 @@ func TestAnOrdinaryUserRunsEveryPart(t *testing.T) {
 	})
 	real := c.pods(t, "app=real")[0]
 
-	t.Run("a process reaches pods by name", func(t *testing.T) { c.askFromInside(t, real) })
-	t.Run("clients reach pods by the ingress and the load balancer", func(t *testing.T) { c.askFromOutside(t) })
-	t.Run("kubectl reaches into a pod", func(t *testing.T) { c.reachInto(t, real.Name) })
-	t.Run("names are served", func(t *testing.T) { c.askNames(t) })
-	t.Run("a crashed process is started again without a control plane", func(t *testing.T) { c.crash(t, real) })
+	t.Run("a process reaches pods by name", func(t *testing.T) { testProcessReachesPodsByName(t, c, real) })
+	t.Run("clients reach pods by the ingress and the load balancer", func(t *testing.T) { testClientsReachPods(t, c) })
+	t.Run("kubectl reaches into a pod", func(t *testing.T) { testKubectlReachesIntoPod(t, c, real.Name) })
+	t.Run("names are served", func(t *testing.T) { testNamesAreServed(t, c) })
+	t.Run("a crashed process is started again without a control plane", func(t *testing.T) { testCrashedProcessIsStartedAgain(t, c, real) })
 }
 
 // startEntry starts what leads clients to the cluster: ingress and DNS.
@@ -120,9 +120,9 @@ func (c *cluster) expose(t *testing.T, name string) {
 // host is where the address 10.N.x.y is found on this machine.
 func host(ip string) string { return "127." + strings.TrimPrefix(ip, "10.") }
 
-// askFromInside asks each kind of name from a process of a pod, which knows nothing
-// but the environment that it was given.
-func (c *cluster) askFromInside(t *testing.T, from corev1.Pod) {
+// testProcessReachesPodsByName asks each kind of name from a process of a pod, which
+// knows nothing but the environment that it was given.
+func testProcessReachesPodsByName(t *testing.T, c *cluster, from corev1.Pod) {
 	for target, want := range map[string]string{
 		"http://web/":                                        "default/web-",
 		"http://web.default.svc.cluster.local/":              "default/web-",
@@ -159,7 +159,7 @@ func (c *cluster) clusterIP(t *testing.T, service string) string {
 	return s.Spec.ClusterIP
 }
 
-func (c *cluster) askFromOutside(t *testing.T) {
+func testClientsReachPods(t *testing.T, c *cluster) {
 	address := ""
 	eventually(t, "the load balancer has an address", 20*time.Second, func() bool {
 		s, err := c.client.CoreV1().Services("default").Get(t.Context(), "web-lb", metav1.GetOptions{})
@@ -190,8 +190,8 @@ func (c *cluster) askFromOutside(t *testing.T) {
 	}
 }
 
-// reachInto has kubectl read a pod's log, run a command in it and forward a port.
-func (c *cluster) reachInto(t *testing.T, pod string) {
+// testKubectlReachesIntoPod has kubectl read a pod's log, run a command in it and forward a port.
+func testKubectlReachesIntoPod(t *testing.T, c *cluster, pod string) {
 	if out, err := c.kubectl(t, "logs", pod); err != nil || out != "serving from "+pod+"\n" {
 		t.Errorf("logs: %q, %v", out, err)
 	}
@@ -237,7 +237,7 @@ func (c *cluster) userID() int {
 	return os.Getuid()
 }
 
-func (c *cluster) askNames(t *testing.T) {
+func testNamesAreServed(t *testing.T, c *cluster) {
 	for name, server := range map[string]string{
 		"web.demo.test.":                      fmt.Sprintf("127.%d.53.1:10053", c.number),
 		"web.default.svc.cluster.local.":      fmt.Sprintf("127.%d.0.10:10053", 100+c.number),
@@ -250,8 +250,8 @@ func (c *cluster) askNames(t *testing.T) {
 	}
 }
 
-// crash has the process of a pod crash after the control plane was killed.
-func (c *cluster) crash(t *testing.T, pod corev1.Pod) {
+// testCrashedProcessIsStartedAgain has the process of a pod crash after the control plane was killed.
+func testCrashedProcessIsStartedAgain(t *testing.T, c *cluster, pod corev1.Pod) {
 	c.kill(t, c.control)
 	at := "http://" + host(pod.Status.PodIP) + ":8080"
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/crash", nil)
