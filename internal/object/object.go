@@ -19,10 +19,8 @@
 package object
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -46,7 +44,7 @@ func Unstructured(obj runtime.Object) (*unstructured.Unstructured, error) {
 	if u, ok := obj.(*unstructured.Unstructured); ok {
 		return u.DeepCopy(), nil
 	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+	fields, err := fieldsOf(obj)
 	if err != nil {
 		return nil, fmt.Errorf("read %T as fields: %w", obj, err)
 	}
@@ -79,18 +77,6 @@ func Reduce(obj *unstructured.Unstructured, without ...Field) {
 	for _, field := range without {
 		unstructured.RemoveNestedField(obj.Object, field...)
 	}
-}
-
-// JSON is obj as JSON with sorted keys, on one line, without a final newline: the
-// same for equal objects, whatever the order in which they were built.
-func JSON(obj *unstructured.Unstructured) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(obj.Object); err != nil {
-		return nil, fmt.Errorf("write %s %s/%s as JSON: %w", obj.GetKind(), obj.GetNamespace(), obj.GetName(), err)
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 // Digest is the SHA-256 of obj's JSON, in hexadecimal. It panics if obj holds

@@ -58,7 +58,8 @@ func (w *world) look(ctx context.Context) (picture, error) {
 				if kind.Kind == "EndpointSlice" && obj.GetLabels()["endpointslice.kubernetes.io/managed-by"] != bridge.ManagedBy {
 					continue
 				}
-				p.objects[side][nameIn(kind.Kind, obj.GetNamespace(), obj.GetName())] = object.Canonical(obj)
+				object.Reduce(obj)
+				p.objects[side][nameIn(kind.Kind, obj.GetNamespace(), obj.GetName())] = obj
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -21,6 +22,8 @@ type policies struct {
 	compiled map[types.UID]*policy
 	// effective is when a policy or binding begins to count: not at once, as in life.
 	effective map[types.UID]time.Time
+	// selectors are those of stored policies, as they were read.
+	selectors map[*metav1.LabelSelector]labels.Selector
 }
 
 // A policy is one ValidatingAdmissionPolicy, ready to be asked.
@@ -39,11 +42,14 @@ type validation struct {
 }
 
 func newPolicies(c *Cluster) *policies {
-	return &policies{c: c, compiled: map[types.UID]*policy{}, effective: map[types.UID]time.Time{}}
+	return &policies{
+		c: c, compiled: map[types.UID]*policy{}, effective: map[types.UID]time.Time{}, selectors: map[*metav1.LabelSelector]labels.Selector{},
+	}
 }
 
 // changed notes that a policy or binding was written; new is nil when it is gone.
 func (p *policies) changed(old, new Object) {
+	clear(p.selectors)
 	switch {
 	case new == nil:
 		delete(p.effective, old.GetUID())
@@ -226,10 +232,25 @@ func oneOf(patterns []string, word string) bool {
 	return slices.Contains(patterns, "*") || slices.Contains(patterns, word)
 }
 
+// selector reads a selector of a stored policy, once.
+func (p *policies) selector(stored *metav1.LabelSelector) (labels.Selector, error) {
+	if s := p.selectors[stored]; s != nil {
+		return s, nil
+	}
+	s, err := metav1.LabelSelectorAsSelector(stored)
+	if err == nil {
+		p.selectors[stored] = s
+	}
+	return s, err
+}
+
 // selectedBy is true when the selector matches the object before or after.
 func (r *request) selectedBy(selector *metav1.LabelSelector, objects ...Object) bool {
-	s, err := metav1.LabelSelectorAsSelector(selector)
-	if selector == nil || err == nil && s.Empty() {
+	if selector == nil {
+		return true
+	}
+	s, err := r.c.policies.selector(selector)
+	if err == nil && s.Empty() {
 		return true
 	}
 	return err == nil && slices.ContainsFunc(objects, func(o Object) bool { return o != nil && s.Matches(labelSet(o.GetLabels())) })

@@ -125,6 +125,7 @@ func (c *Cluster) replace(k *kind, old, new Object, w write) (Object, error) {
 		return nil, apierrors.NewInvalid(k.GroupKind(), old.GetName(), field.ErrorList{field.Forbidden(field.NewPath("metadata", "finalizers"),
 			"no new finalizers can be added if the object is being deleted")})
 	}
+	differs := false
 	if w.subresource == "" {
 		c.setDefaults(new, old)
 		if err := c.valid(k, new, old); err != nil {
@@ -132,12 +133,13 @@ func (c *Cluster) replace(k *kind, old, new Object, w write) (Object, error) {
 		}
 		if k.generation && respecified(old, new) {
 			new.SetGeneration(old.GetGeneration() + 1)
+			differs = true
 		}
 	}
 	if err := c.policies.admit(k, old, new, w); err != nil {
 		return nil, err
 	}
-	if equality.Semantic.DeepEqual(old, new) {
+	if !differs && same(old, new) {
 		return old, nil
 	}
 	if !claimed {
@@ -276,6 +278,20 @@ func (c *Cluster) mark(old Object, o *client.DeleteOptions) Object {
 	return new
 }
 
+// same is true when nothing differs. What changes most often is compared first.
+func same(old, new Object) bool {
+	if _, loose := old.(*unstructured.Unstructured); loose || reflect.TypeOf(old) != reflect.TypeOf(new) {
+		return equality.Semantic.DeepEqual(old, new)
+	}
+	a, b := reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem()
+	for i := a.NumField() - 1; i >= 0; i-- { // the metadata is the first of them
+		if !equality.Semantic.DeepEqual(a.Field(i).Addr().Interface(), b.Field(i).Addr().Interface()) {
+			return false
+		}
+	}
+	return true
+}
+
 // respecified is true when something other than metadata and status differs, or,
 // as real servers have it, the annotations of a Deployment.
 func respecified(old, new Object) bool {
@@ -289,7 +305,7 @@ func respecified(old, new Object) bool {
 		case "TypeMeta", "ObjectMeta", "Status":
 			continue
 		}
-		if !equality.Semantic.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+		if !equality.Semantic.DeepEqual(a.Field(i).Addr().Interface(), b.Field(i).Addr().Interface()) {
 			return true
 		}
 	}

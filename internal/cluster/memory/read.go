@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"crossfade.dev/internal/cluster"
+	"crossfade.dev/internal/object"
 )
 
 // A speaker is the API in one person's name.
@@ -61,7 +62,7 @@ func (s *speaker) Get(ctx context.Context, key client.ObjectKey, obj client.Obje
 	var o client.GetOptions
 	o.ApplyOptions(opts)
 	if o.UnsafeDisableDeepCopy == nil || !*o.UnsafeDisableDeepCopy {
-		found = found.DeepCopyObject().(Object)
+		found = k.lent(found, obj)
 	}
 	return fill(obj, found, k)
 }
@@ -84,6 +85,15 @@ func (c *Cluster) look(k *kind, key types.NamespacedName, stale int) Object {
 		}
 	}
 	return t.get(key)
+}
+
+// lent is a copy of a stored object that a reader may change once it is in the form of
+// into; what is written out in fields is copied by that.
+func (k *kind) lent(obj, into Object) Object {
+	if _, loose := into.(*unstructured.Unstructured); loose && k.typed {
+		return obj
+	}
+	return obj.DeepCopyObject().(Object)
 }
 
 // fill makes into what from is, in into's own form. It keeps from's inner values:
@@ -132,11 +142,10 @@ func loose(from Object, k *kind) (*unstructured.Unstructured, error) {
 	if in, ok := from.(*unstructured.Unstructured); ok {
 		return in, nil
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(from)
+	out, err := object.Unstructured(from)
 	if err != nil {
 		return nil, fmt.Errorf("write out %s %s: %w", k.Kind, from.GetName(), err)
 	}
-	out := &unstructured.Unstructured{Object: content}
 	out.SetGroupVersionKind(k.GroupVersionKind)
 	return out, nil
 }
@@ -277,7 +286,7 @@ func fillList(list client.ObjectList, found []Object, k *kind, shared bool) erro
 		out.Items = make([]unstructured.Unstructured, len(found))
 		for i, obj := range found {
 			if !shared {
-				obj = obj.DeepCopyObject().(Object)
+				obj = k.lent(obj, &out.Items[i])
 			}
 			in, err := loose(obj, k)
 			if err != nil {

@@ -6,19 +6,20 @@ import (
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A sheet is a table as the items of a typed list, kept for readers that promise
+// A sheet is a table as the items of a list, kept for readers that promise
 // not to change what they read: as long as nothing changes, a list costs nothing.
 type sheet struct {
 	items    reflect.Value
 	revision uint64 // of the table's last change when the items were taken
 }
 
-// lend fills a typed list without selectors from the table's sheet. It returns
-// false when the list has to be put together.
+// lend fills a list without selectors, typed or of metadata alone, from the table's
+// sheet. It returns false when the list has to be put together.
 func (c *Cluster) lend(k *kind, list client.ObjectList, o *client.ListOptions) bool {
 	byLabel := o.LabelSelector != nil && !o.LabelSelector.Empty()
 	byField := o.FieldSelector != nil && !o.FieldSelector.Empty()
@@ -27,7 +28,8 @@ func (c *Cluster) lend(k *kind, list client.ObjectList, o *client.ListOptions) b
 		return false
 	}
 	items := reflect.ValueOf(pointer).Elem()
-	if items.Type().Elem() != k.goType() {
+	bare := items.Type().Elem() == metadataType
+	if !bare && items.Type().Elem() != k.goType() {
 		return false
 	}
 	c.mu.Lock()
@@ -46,26 +48,44 @@ func (c *Cluster) lend(k *kind, list client.ObjectList, o *client.ListOptions) b
 		to = from + limit
 		next = continueAt(revision, t.order[to].key)
 	}
-	items.Set(t.written(k).Slice3(from, to, to))
+	if bare {
+		list.GetObjectKind().SetGroupVersionKind(listKind(k))
+	}
+	items.Set(t.written(k, bare).Slice3(from, to, to))
 	list.SetResourceVersion(strconv.FormatUint(revision, 10))
 	list.SetContinue(next)
 	return true
 }
 
-// written returns the table's sheet, which is taken anew if anything has changed.
-func (t *table) written(k *kind) reflect.Value {
+var metadataType = reflect.TypeFor[metav1.PartialObjectMetadata]()
+
+// written returns the table's sheet, or that of its metadata (bare), which is taken
+// anew if anything has changed.
+func (t *table) written(k *kind, bare bool) reflect.Value {
 	last := t.trimmed
 	if len(t.log) > 0 {
 		last = t.log[len(t.log)-1].revision
 	}
-	if t.sheet.items.IsValid() && t.sheet.revision == last {
-		return t.sheet.items
+	kept := &t.sheet
+	if bare {
+		kept = &t.bare
+	}
+	if kept.items.IsValid() && kept.revision == last {
+		return kept.items
+	}
+	if bare {
+		items := make([]metav1.PartialObjectMetadata, len(t.order))
+		for i, r := range t.order {
+			items[i] = *partial(r.obj, k)
+		}
+		*kept = sheet{reflect.ValueOf(items), last}
+		return kept.items
 	}
 	items := reflect.MakeSlice(reflect.SliceOf(k.goType()), len(t.order), len(t.order))
 	for i, r := range t.order {
 		items.Index(i).Set(reflect.ValueOf(r.obj).Elem())
 	}
-	t.sheet = sheet{items, last}
+	*kept = sheet{items, last}
 	return items
 }
 

@@ -37,6 +37,7 @@ type table struct {
 	// trimmed is the revision of the last change that the log no longer has.
 	trimmed uint64
 	sheet   sheet
+	bare    sheet // of the metadata alone
 }
 
 // A change is one entry of a table's log.

@@ -56,7 +56,7 @@ func shaper(list client.ObjectList, k *kind) func(Object) Object {
 		return func(obj Object) Object { return partial(obj, k).DeepCopy() }
 	case *unstructured.UnstructuredList:
 		return func(obj Object) Object {
-			u, err := loose(obj.DeepCopyObject().(Object), k)
+			u, err := loose(k.lent(obj, &unstructured.Unstructured{}), k)
 			if err != nil {
 				panic(err)
 			}

@@ -229,7 +229,7 @@ func (s *speaker) do(ctx context.Context, verb string, obj client.Object, w writ
 	if err != nil || done == nil {
 		return err
 	}
-	return fill(obj, done.DeepCopyObject().(Object), k)
+	return fill(obj, k.lent(done, obj), k)
 }
 
 // Status writes the status subresource.
