@@ -145,8 +145,9 @@ func (b *Bridge) Sync(ctx context.Context, ways Ways) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	b.forget(source, target)
-	return b.cross(ctx, &crossing{pass: pass, ways: ways, source: source, target: target, keys: keysOf(source, target)})
+	keys := keysOf(source, target)
+	b.forget(keys, source, target)
+	return b.cross(ctx, &crossing{pass: pass, ways: ways, source: source, target: target, keys: keys})
 }
 
 // SyncServices is Sync for a few services: what an event calls for. Its report

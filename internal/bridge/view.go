@@ -150,11 +150,24 @@ func (b *Bridge) wentBack(slices []*discoveryv1.EndpointSlice) bool {
 }
 
 // forget drops what is remembered of slices and services that no longer exist.
-func (b *Bridge) forget(views ...view) {
-	live, keys := map[types.UID]bool{}, map[Key]bool{}
-	for _, key := range keysOf(views...) {
-		keys[key] = true
+func (b *Bridge) forget(keys []Key, views ...view) {
+	there := make(map[Key]bool, len(keys))
+	for _, key := range keys {
+		there[key] = true
 	}
+	slices := 0
+	for _, v := range views {
+		for _, list := range v.own {
+			slices += len(list)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.settled, func(p place, _ memo) bool { return !there[p.key] })
+	if len(b.newest) <= 2*slices+1000 {
+		return
+	}
+	live := make(map[types.UID]bool, slices)
 	for _, v := range views {
 		for _, list := range v.own {
 			for _, slice := range list {
@@ -162,10 +175,5 @@ func (b *Bridge) forget(views ...view) {
 			}
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	maps.DeleteFunc(b.settled, func(p place, _ memo) bool { return !keys[p.key] })
-	if len(b.newest) > 2*len(live)+1000 {
-		maps.DeleteFunc(b.newest, func(uid types.UID, _ uint64) bool { return !live[uid] })
-	}
+	maps.DeleteFunc(b.newest, func(uid types.UID, _ uint64) bool { return !live[uid] })
 }

@@ -133,11 +133,11 @@ type Freeze struct {
 func Standing(ctx context.Context, api cluster.API) ([]Freeze, error) {
 	ours := client.MatchingLabels{managedByLabel: managedBy}
 	var policies admissionv1.ValidatingAdmissionPolicyList
-	if err := api.List(ctx, &policies, ours); err != nil {
+	if err := api.List(ctx, &policies, ours, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list freezes: %w", err)
 	}
 	var bindings admissionv1.ValidatingAdmissionPolicyBindingList
-	if err := api.List(ctx, &bindings, ours); err != nil {
+	if err := api.List(ctx, &bindings, ours, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list freezes: %w", err)
 	}
 	bound := map[string]bool{}
@@ -165,7 +165,7 @@ func Standing(ctx context.Context, api cluster.API) ([]Freeze, error) {
 // put makes the object want, or changes the one of its name to it; have is an empty
 // object of the same kind.
 func put[T client.Object](ctx context.Context, api cluster.API, want, have T, same func(have, want T) bool) error {
-	err := api.Get(ctx, client.ObjectKeyFromObject(want), have)
+	err := api.Get(ctx, client.ObjectKeyFromObject(want), have, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
 		if err := api.Create(ctx, want); err != nil {

@@ -109,12 +109,13 @@ func (e *Engine) enterSource(ctx context.Context, v *visit, old, fresh copyOf, b
 				return Progress{}, err
 			}
 		}
+		there := placesOf(have)
 		untouched := slices.DeleteFunc(slices.Clone(raw), func(set zone.RecordSet) bool {
-			i := indexOf(have, set.Key)
-			if i < 0 {
+			held := there[set.Key]
+			if held == nil {
 				return c.provider == old.provider
 			}
-			return !zone.Equal(have[i], set)
+			return !zone.Equal(*held, set)
 		})
 		p, err := e.steer(ctx, v1.EntryMoving, c, besides(before, untouched), besides(want, untouched), 0)
 		if err != nil || p.outcome != done {
@@ -132,12 +133,13 @@ func (e *Engine) mendCopies(ctx context.Context, v *visit, fresh copyOf, have, b
 	if err != nil {
 		return err
 	}
+	there := placesOf(have)
 	for _, set := range before {
-		i := indexOf(have, set.Key)
-		if i < 0 || !copies.wrote(have[i]) || sameButTTL(have[i], set) {
+		held := there[set.Key]
+		if held == nil || !copies.wrote(*held) || sameButTTL(*held, set) {
 			continue
 		}
-		if err := swap(ctx, fresh, zone.Swap{Old: &have[i], New: &set}); err != nil {
+		if err := swap(ctx, fresh, zone.Swap{Old: held, New: &set}); err != nil {
 			return err
 		}
 	}

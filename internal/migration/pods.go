@@ -22,18 +22,6 @@ func (s *site) readPods(ctx context.Context, in func(string) bool) error {
 	if err := s.api.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
-	selectors := make(map[client.ObjectKey]labels.Selector, len(s.deployments))
-	for key, d := range s.deployments {
-		if d.Spec.Selector != nil && len(d.Spec.Selector.MatchExpressions) == 0 && len(d.Spec.Selector.MatchLabels) > 0 {
-			selectors[key] = labels.SelectorFromValidatedSet(d.Spec.Selector.MatchLabels) // the API server has validated it
-			continue
-		}
-		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		if err != nil {
-			return fmt.Errorf("selector of Deployment %s: %w", key, err)
-		}
-		selectors[key] = selector
-	}
 	s.podsOf, s.loose = make(map[client.ObjectKey]string, len(pods.Items)), nil
 	for _, pod := range within(in, pods.Items) {
 		owner := metav1.GetControllerOfNoCopy(pod)
@@ -43,7 +31,11 @@ func (s *site) readPods(ctx context.Context, in func(string) bool) error {
 		if owner != nil {
 			if cut := strings.LastIndex(owner.Name, "-"); cut > 0 {
 				deployment := client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name[:cut]}
-				if selector := selectors[deployment]; selector != nil && selector.Matches(labels.Set(pod.Labels)) {
+				ours, err := selects(s.deployments[deployment], pod.Labels)
+				if err != nil {
+					return err
+				}
+				if ours {
 					s.podsOf[client.ObjectKeyFromObject(pod)] = deployment.Name
 					continue
 				}
@@ -52,6 +44,27 @@ func (s *site) readPods(ctx context.Context, in func(string) bool) error {
 		s.loose = append(s.loose, pod)
 	}
 	return nil
+}
+
+// selects tells whether a Deployment selects pods with the labels; one that is not there
+// selects none.
+func selects(d *appsv1.Deployment, of map[string]string) (bool, error) {
+	if d == nil {
+		return false, nil
+	}
+	if s := d.Spec.Selector; s != nil && len(s.MatchExpressions) == 0 {
+		for key, value := range s.MatchLabels {
+			if have, there := of[key]; !there || have != value {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	if err != nil {
+		return false, fmt.Errorf("selector of Deployment %s/%s: %w", d.Namespace, d.Name, err)
+	}
+	return selector.Matches(labels.Set(of)), nil
 }
 
 // looseOnes reads the pods that nothing keeps, but those that have run to their end,

@@ -240,9 +240,9 @@ func (e *Engine) raise(ctx context.Context, v *visit, at copyOf, before []zone.R
 		return Progress{}, err
 	}
 	var swaps []zone.Swap
+	places := placesOf(lowered)
 	for _, d := range zone.Diff(before, among(have, before)) {
-		i := indexOf(lowered, d.Key)
-		if d.Have != nil && zone.Equal(lowered[i], *d.Have) {
+		if d.Have != nil && zone.Equal(*places[d.Key], *d.Have) {
 			swaps = append(swaps, d.Swap())
 		}
 	}
@@ -256,19 +256,20 @@ func (e *Engine) raise(ctx context.Context, v *visit, at copyOf, before []zone.R
 // among are those of have whose keys are also in sets.
 func among(have, sets []zone.RecordSet) []zone.RecordSet {
 	var out []zone.RecordSet
+	there := placesOf(sets)
 	for _, h := range have {
-		if indexOf(sets, h.Key) >= 0 {
+		if there[h.Key] != nil {
 			out = append(out, h)
 		}
 	}
 	return out
 }
 
-func indexOf(sets []zone.RecordSet, key zone.Key) int {
-	for i, s := range sets {
-		if s.Key == key {
-			return i
-		}
+// placesOf points at each of sets by its key; nil where there is none.
+func placesOf(sets []zone.RecordSet) map[zone.Key]*zone.RecordSet {
+	out := make(map[zone.Key]*zone.RecordSet, len(sets))
+	for i := range sets {
+		out[sets[i].Key] = &sets[i]
 	}
-	return -1
+	return out
 }

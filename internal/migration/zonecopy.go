@@ -67,8 +67,9 @@ func (e *Engine) copyZone(ctx context.Context, v *visit, steered []zone.RecordSe
 // ours that says otherwise than the steered set did is not among them: a person had it
 // otherwise when it was copied, so it is copied again.
 func ledThere(have, steered []zone.RecordSet, copies copied) []zone.RecordSet {
+	to := placesOf(steered)
 	return slices.DeleteFunc(among(have, steered), func(set zone.RecordSet) bool {
-		return copies.wrote(set) && !sameButTTL(set, steered[indexOf(steered, set.Key)])
+		return copies.wrote(set) && !sameButTTL(set, *to[set.Key])
 	})
 }
 
@@ -168,7 +169,8 @@ func (v *visit) delegated() bool {
 
 // besides are the sets whose keys are not among the others.
 func besides(sets, others []zone.RecordSet) []zone.RecordSet {
-	return slices.DeleteFunc(slices.Clone(sets), func(s zone.RecordSet) bool { return indexOf(others, s.Key) >= 0 })
+	elsewhere := placesOf(others)
+	return slices.DeleteFunc(slices.Clone(sets), func(s zone.RecordSet) bool { return elsewhere[s.Key] != nil })
 }
 
 // copySwaps tells which differences are ours to end: sets that are missing, and
@@ -220,14 +222,15 @@ func (e *Engine) copyBack(ctx context.Context, v *visit, old, fresh copyOf) (Pro
 	}
 	var swaps []zone.Swap
 	var added []zone.RecordSet
+	there := placesOf(have)
 	for _, set := range zone.Copied(fresh.zone, want) {
 		_, ours := created[set.Key.String()]
-		i := indexOf(have, set.Key)
+		held := there[set.Key]
 		switch {
 		case ours:
-		case i < 0:
+		case held == nil:
 			swaps = append(swaps, zone.Swap{New: &set})
-		case zone.Equal(have[i], set):
+		case zone.Equal(*held, set):
 			added = append(added, set)
 		}
 	}
@@ -265,10 +268,11 @@ func (e *Engine) clearZone(ctx context.Context, v *visit) (Progress, error) {
 		return Progress{}, fmt.Errorf("read the new copy of zone %s: %w", fresh.zone, err)
 	}
 	var swaps []zone.Swap
+	origins := placesOf(inOld)
 	for _, set := range zone.Copied(fresh.zone, have) {
 		_, ours := copies.created[set.Key.String()]
-		i := indexOf(inOld, set.Key)
-		if ours && (copies.wrote(set) || i >= 0 && sameButTTL(set, inOld[i])) {
+		origin := origins[set.Key]
+		if ours && (copies.wrote(set) || origin != nil && sameButTTL(set, *origin)) {
 			swaps = append(swaps, zone.Swap{Old: &set})
 		}
 	}

@@ -63,9 +63,10 @@ func Inventory(o Objects, decisions []v1.Decision) Estate {
 // it was called last.
 func (k *Known) Inventory(o Objects, decisions []v1.Decision) Estate {
 	context, decided := newContext(o), byWorkload(decisions)
-	next := make(map[state]shown, len(k.shown)) // without those that are gone
-	var workloads []Workload
-	for _, s := range o.shapes() {
+	next := make(map[state]*shown, len(k.shown)) // without those that are gone
+	shapes := o.shapes()
+	workloads := make([]Workload, 0, len(shapes))
+	for _, s := range shapes {
 		w := Workload{
 			Kind: s.kind, Namespace: s.meta.Namespace, Name: s.meta.Name, Replicas: s.replicas,
 			Services: context.servicesOf(s), Autoscaler: context.autoscalerOf(s), app: AppOf(s.meta), Pod: s.pod,

@@ -11,7 +11,7 @@ import (
 // no UID or no generation, as in files, are looked at every time. The zero value knows
 // nothing. Its method must not be called twice at once.
 type Known struct {
-	shown map[state]shown
+	shown map[state]*shown
 }
 
 // A state is a workload as far as its lasting signs go.
@@ -22,17 +22,22 @@ type state struct {
 }
 
 // shown is the evidence that the lasting signs found, "" for none, by their place in
-// signs.
-type shown map[int]string
+// signs; looked says which have been looked for.
+type shown struct {
+	looked   [len(signs)]bool
+	evidence [len(signs)]string
+}
 
 // of is what is known of a workload, to be added to. It is kept in next.
-func (k *Known) of(meta *metav1.ObjectMeta, served bool, next map[state]shown) shown {
+func (k *Known) of(meta *metav1.ObjectMeta, served bool, next map[state]*shown) *shown {
 	s := state{meta.UID, meta.Generation, served}
 	if s.uid == "" || s.generation == 0 {
-		return shown{}
+		return &shown{}
 	}
-	if next[s] = k.shown[s]; next[s] == nil {
-		next[s] = shown{}
+	known := k.shown[s]
+	if known == nil {
+		known = &shown{}
 	}
-	return next[s]
+	next[s] = known
+	return known
 }

@@ -21,7 +21,7 @@ type sign struct {
 
 // signs lists how traits are recognised. Several may hold for one workload; what
 // no sign tells stays unknown and is asked for.
-var signs = []sign{
+var signs = [...]sign{
 	{v1.Operated, seeOperator, false},
 	{v1.Daemon, ofKind("DaemonSet"), true},
 	{v1.Scheduled, ofKind("CronJob"), true},
@@ -43,19 +43,19 @@ var signs = []sign{
 	{v1.Serving, seeService, false},
 }
 
-func traits(s shape, w Workload, c context, known shown) []v1.TraitEvidence {
+func traits(s shape, w Workload, c context, known *shown) []v1.TraitEvidence {
 	var found []v1.TraitEvidence
 	about := &subject{shape: s, w: w, around: c}
 	for i, sign := range signs {
 		if slices.ContainsFunc(found, func(t v1.TraitEvidence) bool { return t.Trait == sign.trait }) {
 			continue
 		}
-		evidence, looked := known[i]
-		if !looked {
+		evidence := known.evidence[i]
+		if !known.looked[i] {
 			evidence = sign.see(about)
 		}
 		if sign.lasts {
-			known[i] = evidence
+			known.looked[i], known.evidence[i] = true, evidence
 		}
 		if evidence != "" {
 			found = append(found, v1.TraitEvidence{Trait: sign.trait, Evidence: evidence})
