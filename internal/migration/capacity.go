@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -72,6 +74,11 @@ func (e *Engine) carry(ctx context.Context, v *visit, to goal) (Progress, error)
 		return Progress{}, err
 	}
 	if behind > 0 {
+		if why := e.cramped(ctx, v, book, loads); why != "" {
+			p := Again(v1.CapacityShort, "%d of %d workloads are on their way; %s", behind, len(loads), why)
+			p.After = patience // room is made by others
+			return p, nil
+		}
 		return e.lagging(v, loads, behind), nil
 	}
 	if left.absent > 0 && v.m.Spec.Direction == v1.Forward {
@@ -118,7 +125,10 @@ func waitForReads(left gaps) Progress {
 // weigh gathers the balance of every workload that moves. A quarantined one is
 // led back to the source, whatever the goal is, and so is one that was decided to
 // stay when some of it had moved.
+// On the way back no pods are waited for that the target does not bring up: they may be
+// the reason for going back.
 func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, left gaps) {
+	back := v.m.Spec.Direction == v1.Back
 	for _, w := range v.estate.Workloads(book.concerns) {
 		key := client.ObjectKey{Namespace: w.Namespace, Name: w.Name}
 		l := load{
@@ -148,9 +158,12 @@ func (e *Engine) weigh(v *visit, book *standings, to goal) (loads []load, left g
 			Source: e.capacityOf(v, &v.source, l.source, w), Target: e.capacityOf(v, &v.target, l.target, w),
 		}
 		standing = standing.Try(v.m.Status.Stage, l.balance.Target, e.Clock.Now(), patience)
+		if back && e.settling.short(settlingKeyOf(v, &v.target, w), l.balance.Target, e.Clock.Now()) >= roomAsked {
+			standing.QuarantinedIn = v.m.Status.Stage
+		}
 		book.replicas[w.ID()] = standing
 		if standing.QuarantinedIn != "" || !plan.Moving(w) {
-			l.balance.Goal = plan.Scale{Source: standing.Wanted}
+			l.balance.Goal, l.balance.GivenUp = plan.Scale{Source: standing.Wanted}, standing.QuarantinedIn != ""
 		}
 		loads = append(loads, l)
 	}
@@ -166,9 +179,8 @@ func (e *Engine) capacityOf(v *visit, s *site, d *appsv1.Deployment, w plan.Work
 		Current: d.Status.ObservedGeneration >= d.Generation,
 	}
 	wait := time.Duration(v.m.Spec.Shift.SettleSeconds) * time.Second
-	key := fmt.Sprintf("%s/%s/%s", v.m.UID, s.side, w.ID())
 	reachable := v.reachable(s, w, c.Ready)
-	c.Settled = min(reachable, e.settling.observe(key, c.Ready, reachable >= c.Ready, e.Clock.Now(), wait))
+	c.Settled = min(reachable, e.settling.observe(settlingKeyOf(v, s, w), c.Ready, reachable >= c.Ready, e.Clock.Now(), wait))
 	return c
 }
 
@@ -195,18 +207,19 @@ func (s *site) rescale(ctx context.Context, have *appsv1.Deployment, scaler *aut
 }
 
 func setReplicas(ctx context.Context, s *site, d *appsv1.Deployment, replicas int32) error {
-	told := d.DeepCopy()
-	told.Spec.Replicas = &replicas
-	patch := client.MergeFromWithOptions(d.DeepCopy(), client.MergeFromWithOptimisticLock{})
-	err := s.api.Patch(ctx, told, patch, client.FieldOwner(cluster.FieldManager))
+	told := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name}}
+	err := s.api.Patch(ctx, told, countPatch(d, "replicas", replicas), client.FieldOwner(cluster.FieldManager))
 	return wrap(fmt.Sprintf("scale Deployment %s/%s in %s to %d", d.Namespace, d.Name, s.name, replicas), err)
 }
 
+// countPatch sets one number of a spec, if the object still is as it was read.
+func countPatch(read client.Object, field string, count int32) client.Patch {
+	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"resourceVersion":%q},"spec":{%q:%d}}`, read.GetResourceVersion(), field, count))
+}
+
 func setFloor(ctx context.Context, s *site, h *autoscalingv2.HorizontalPodAutoscaler, floor int32) error {
-	told := h.DeepCopy()
-	told.Spec.MinReplicas = &floor
-	patch := client.MergeFromWithOptions(h.DeepCopy(), client.MergeFromWithOptimisticLock{})
-	err := s.api.Patch(ctx, told, patch, client.FieldOwner(cluster.FieldManager))
+	told := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: h.Namespace, Name: h.Name}}
+	err := s.api.Patch(ctx, told, countPatch(h, "minReplicas", floor), client.FieldOwner(cluster.FieldManager))
 	return wrap(fmt.Sprintf("set the minimum of HorizontalPodAutoscaler %s/%s in %s to %d", h.Namespace, h.Name, s.name, floor), err)
 }
 

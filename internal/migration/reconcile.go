@@ -67,6 +67,7 @@ type Engine struct {
 	settling  settling
 	permitted permitted
 	known     known
+	rooms     rooms
 }
 
 // Reconcile makes one pass over a migration: look, decide and act, record.

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -84,10 +85,14 @@ func (b *standings) settle(l load) bool {
 // tellQuarantined tells of workloads that were left behind in this pass.
 func (e *Engine) tellQuarantined(v *visit, book *standings) {
 	for _, id := range slices.Sorted(maps.Keys(book.replicas)) {
-		if book.replicas[id].QuarantinedIn != "" && book.saved[0][id].QuarantinedIn == "" {
-			e.Tell(v.m, v1.Quarantined, fmt.Sprintf("%s did not come up in %s within %d minutes: it goes back to %s",
-				id, v.target.name, v.m.Spec.Shift.ReadyMinutes, v.source.name))
+		if book.replicas[id].QuarantinedIn == "" || book.saved[0][id].QuarantinedIn != "" {
+			continue
 		}
+		why := fmt.Sprintf("did not come up in %s within %d minutes", v.target.name, v.m.Spec.Shift.ReadyMinutes)
+		if v.m.Spec.Direction == v1.Back {
+			why = "is not ready in " + v.target.name
+		}
+		e.Tell(v.m, v1.Quarantined, fmt.Sprintf("%s %s: it goes back to %s", id, why, v.source.name))
 	}
 }
 
@@ -203,20 +208,48 @@ func (b *standings) tell(s step, now time.Time) {
 // forgets it, which costs one more wait and nothing else.
 type settling struct {
 	mu   sync.Mutex
-	seen map[string]*settled
+	seen map[settlingKey]*settled
+}
+
+// A settlingKey is a workload of one migration on one side.
+type settlingKey struct {
+	migration             types.UID
+	side                  v1.Side
+	kind, namespace, name string
 }
 
 type settled struct {
 	count, pending int32
 	since          time.Time
+	short          time.Time // since when fewer are ready than were told to run; zero if that is not known
+}
+
+func settlingKeyOf(v *visit, s *site, w plan.Workload) settlingKey {
+	return settlingKey{v.m.UID, s.side, w.Kind, w.Namespace, w.Name}
+}
+
+// short tells for how long a side that was observed has had fewer pods ready than it was
+// told to run.
+func (s *settling) short(key settlingKey, c plan.Capacity, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.seen[key]
+	switch {
+	case c.Ready >= c.Spec:
+		x.short = time.Time{}
+		return 0
+	case x.short.IsZero():
+		x.short = now
+	}
+	return now.Sub(x.short)
 }
 
 // observe returns how many of the ready pods have been so, reachable, for wait.
-func (s *settling) observe(key string, ready int32, reachable bool, now time.Time, wait time.Duration) int32 {
+func (s *settling) observe(key settlingKey, ready int32, reachable bool, now time.Time, wait time.Duration) int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
-		s.seen = map[string]*settled{}
+		s.seen = map[settlingKey]*settled{}
 	}
 	x := s.seen[key]
 	if x == nil {

@@ -17,6 +17,9 @@ type Balance struct {
 	Goal Scale
 	// MaxTotalPercent bounds both sides together, in percent of Wanted.
 	MaxTotalPercent int32
+	// GivenUp is true once the target has had its time to bring pods up: those that are
+	// not ready are no longer waited for.
+	GivenUp bool
 
 	Source, Target Capacity
 }
@@ -63,9 +66,14 @@ func NextScale(b Balance) (next Scale, level bool) {
 	if !b.Source.Current || !b.Target.Current {
 		return next, false
 	}
+	told := b.Target
+	if b.GivenUp { // what never was ready keeps no room, from the next step on, from what will be
+		told.Spec = min(told.Spec, max(goal.Target, told.Ready))
+		next.Target = min(next.Target, max(goal.Target, told.Spec))
+	}
 	spare := b.Source.serving() + b.Target.serving() - b.Wanted
 	next.Source -= shrink(b.Source, goal.Source, &spare)
-	next.Target -= shrink(b.Target, goal.Target, &spare)
+	next.Target -= shrink(told, goal.Target, &spare)
 
 	level = next == goal && b.Source.Spec == goal.Source && b.Target.Spec == goal.Target &&
 		b.Source.serving() >= goal.Source && b.Target.serving() >= goal.Target

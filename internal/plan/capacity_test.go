@@ -79,6 +79,47 @@ func TestNextScaleKeepsCapacityWithinBounds(t *testing.T) {
 	})
 }
 
+// Property: whatever part of the target's pods comes up, what is led back to the source
+// after that gets there, within the same bounds.
+func TestNextScaleGivesUpWhatNeverComesUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		wanted := rapid.Int32Range(0, 40).Draw(t, "wanted")
+		percent := rapid.Int32Range(100, 200).Draw(t, "maxTotal")
+		most := rapid.Int32Range(0, wanted).Draw(t, "comeUp")
+		b := Balance{
+			Wanted: wanted, Goal: Split(wanted, rapid.Int32Range(0, 100).Draw(t, "share")), MaxTotalPercent: percent,
+			Source: Capacity{Spec: wanted, Ready: wanted, Settled: wanted, Current: true}, Target: Capacity{Current: true},
+		}
+		given := rapid.IntRange(0, 40).Draw(t, "given up after")
+		level := false
+		for i := 0; !level && i < 400; i++ {
+			if i >= given {
+				b.Goal, b.GivenUp = Scale{Source: wanted}, true
+			}
+			var next Scale
+			next, level = NextScale(b)
+			level = level && b.GivenUp
+			for _, told := range []Scale{{next.Source, b.Target.Spec}, {b.Source.Spec, next.Target}} { // one side is told first
+				if total := told.Source + told.Target; total > Bound(wanted, percent) {
+					t.Fatalf("step %d: %d replicas told on the way, bound %d", i, total, Bound(wanted, percent))
+				}
+			}
+			settle(t, &b.Source, next.Source)
+			settle(t, &b.Target, next.Target)
+			b.Target.Ready, b.Target.Settled = min(b.Target.Ready, most), min(b.Target.Settled, most)
+			if total := b.Source.Spec + b.Target.Spec; total > Bound(wanted, percent) {
+				t.Fatalf("step %d: %d replicas told, bound %d", i, total, Bound(wanted, percent))
+			}
+			if have := b.Source.serving() + b.Target.serving(); have < wanted {
+				t.Fatalf("step %d: %d of %d serve: %+v", i, have, wanted, b)
+			}
+		}
+		if !level {
+			t.Fatalf("not level after 400 steps: %+v", b)
+		}
+	})
+}
+
 // settle tells a side its new count and lets some of its pods become ready.
 func settle(t *rapid.T, c *Capacity, spec int32) {
 	c.Spec = spec
