@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "crossfade.dev/api/v1alpha1"
@@ -29,11 +33,29 @@ func contextConfig(kubeconfig, context string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
+	if raw, err := loader.RawConfig(); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--kubeconfig %q: no such file", kubeconfig)
+	} else if err == nil && context != "" && raw.Contexts[context] == nil {
+		return nil, fmt.Errorf("the kubeconfig has no context of that name%s", thereAre(raw.Contexts))
+	}
+	config, err := loader.ClientConfig()
 	if err != nil {
 		return nil, cli.WithoutKeys(err)
 	}
 	return config, nil
+}
+
+// thereAre names the contexts that there are, at most ten.
+func thereAre(contexts map[string]*clientcmdapi.Context) string {
+	names := slices.Sorted(maps.Keys(contexts))
+	switch {
+	case len(names) == 0:
+		return "; it has none"
+	case len(names) > 10:
+		names = append(names[:10], "others")
+	}
+	return "; it has " + strings.Join(names, ", ")
 }
 
 // reach connects to a cluster for a command that is not the engine: the fence is not
@@ -74,7 +96,7 @@ func unanswered(what, host string, after time.Duration, err error) error {
 	if after < time.Second {
 		unit = time.Millisecond // refused at once, and "within 0s" would say nothing
 	}
-	return fmt.Errorf("%s: %s gave no answer within %s: %s", what, host, max(after.Round(unit), unit), strings.Join(strings.Fields(why), " "))
+	return fmt.Errorf("%s: %s gave no answer (after %s: %s)", what, host, max(after.Round(unit), unit), strings.Join(strings.Fields(why), " "))
 }
 
 // reachContext connects to where a context of the kubeconfig leads; flag is the one

@@ -127,8 +127,8 @@ func TestTheWayBackIsRefusedBeforeTheJournalIsTakenOver(t *testing.T) {
 	url, m, l := kept(t, "1", "2")
 	o := cli.JournalOptions{Journal: url, To: v1.Nothing, Kubeconfig: nowhere(t), SourceContext: "east", TargetContext: "west"}
 	_, err := runRollback(t.Context(), o)
-	if err == nil || !strings.HasPrefix(err.Error(), `--source-context "east": https://127.0.0.1:1 gave no answer within `) ||
-		!strings.HasSuffix(err.Error(), "connection refused; the way back by the journal needs the source") {
+	if err == nil || !strings.HasPrefix(err.Error(), `--source-context "east": https://127.0.0.1:1 gave no answer (after `) ||
+		!strings.HasSuffix(err.Error(), "connection refused); the way back by the journal needs the source") {
 		t.Errorf("error = %v", err)
 	}
 	o.Migration = "shop"

@@ -3,7 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -74,7 +76,7 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
 			ProbePods: f.probe.pods, ProbeImage: f.probe.image, SourceAddresses: f.probe.source, TargetAddresses: f.probe.target,
 		})
 		if err != nil {
-			return err
+			return s.lined(err)
 		}
 		return s.showPlan(p, f)
 	}
@@ -129,7 +131,24 @@ func (s *session) planned(ctx context.Context, f *planFlags, args []string) (*v1
 	if err != nil {
 		return nil, err
 	}
-	return s.pick(ctx, c, nameIn(args))
+	m, err := s.pick(ctx, c, nameIn(args))
+	if unanswered := (*url.Error)(nil); errors.As(err, &unanswered) {
+		s.say("a migration is read from the hub; --source-context with --target-context, or --from, needs none")
+	}
+	return m, err
+}
+
+// lined says each of several errors in a line of its own, and returns one that counts
+// them.
+func (s *session) lined(err error) error {
+	var several interface{ Unwrap() []error }
+	if !errors.As(err, &several) || len(several.Unwrap()) < 2 {
+		return err
+	}
+	for _, one := range several.Unwrap() {
+		s.say("%s", one)
+	}
+	return errors.New("not everything could be read, and half of it is not planned: mend the places above")
 }
 
 func (s *session) showPlan(p view.Plan, f planFlags) error {

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -262,7 +263,11 @@ func (p piece) lineOfType(text []byte, err error) int {
 // types. The decoder names the field by its path, behind the name of a struct.
 func plainly(err error) error {
 	var wrong *json.UnmarshalTypeError
-	if !errors.As(err, &wrong) {
+	var encoded base64.CorruptInputError
+	switch {
+	case errors.As(err, &encoded):
+		return fmt.Errorf("a value of data is not base64 (at its byte %d); stringData takes plain text", int64(encoded))
+	case !errors.As(err, &wrong):
 		return err
 	}
 	return fmt.Errorf("%s is a %s, want %s", cmp.Or(wrong.Field, "it"), wrong.Value, jsonKind(wrong.Type))
@@ -301,7 +306,7 @@ func nameless(obj plan.Object) error {
 // header reads apiVersion and kind. It reads no more of the text than it has to.
 func header(text []byte) (version, kind string, err error) {
 	if len(text) == 0 || text[0] != '{' {
-		return "", "", errors.New("it is no Kubernetes object")
+		return "", "", errors.New("it is no Kubernetes object, but a bare value; kubectl get prints objects with -o yaml or -o json")
 	}
 	s := scanner{text: text}
 	errFound := errors.New("found")

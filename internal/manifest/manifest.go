@@ -120,6 +120,13 @@ func firstOf(all []error) error {
 			flat = append(flat, err)
 		}
 	}
+	slices.SortStableFunc(flat, func(a, b error) int {
+		var x, y *ParseError
+		if !errors.As(a, &x) || !errors.As(b, &y) {
+			return 0
+		}
+		return cmp.Or(strings.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
+	})
 	if len(flat) > mostErrors {
 		flat = append(flat[:mostErrors], fmt.Errorf("and %d more", len(flat)-mostErrors))
 	}

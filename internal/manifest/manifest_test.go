@@ -57,6 +57,8 @@ func TestParseErrorsAreSentences(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"its own line only", "a: b\n---\nkind: ConfigMap\n bad: [\n", "x.yaml: document 1, line 1: apiVersion \"\", kind \"\": a Kubernetes object has both; x.yaml: document 2, line 4: it is not YAML: mapping values are not allowed in this context"},
 		{"a field and its line", deployment, "x.yaml: document 1, line 5: Deployment: spec.replicas is a string, want a whole number"},
+		{"what is no base64", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {k: '!!'}\n", "x.yaml: document 1, line 1: Secret: a value of data is not base64 (at its byte 0); stringData takes plain text"},
+		{"what kubectl prints for people", "NAME READY\nweb 1/1\n", "x.yaml: document 1, line 1: it is no Kubernetes object, but a bare value; kubectl get prints objects with -o yaml or -o json"},
 		{"a template", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  {{ .Values.labels }}\n", "x.yaml: document 1, line 4: it is a template, not yet a manifest: render it first (helm template), and read what that prints"},
 		{"text like a template's elsewhere", "apiVersion: v1\nkind: ConfigMap\ndata: {a: '{{ x }}'}\n\tb: c\n", "x.yaml: document 1, line 4: it is not YAML: found character that cannot start any token"},
 	}
