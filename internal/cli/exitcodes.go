@@ -20,7 +20,8 @@ const (
 )
 
 const exitCodesTable = `    0  yes: it is done, it holds, nothing differs
-    1  no: a gate has failed, objects differ, or what was asked for does not exist
+    1  no: a gate has failed, objects differ, a write would be refused, or what was
+       asked for does not exist
        (for plan, also a gate that is held: the migration could not begin)
     2  error: the command was not understood, or something did not answer
     3  the migration waits for approval
@@ -30,7 +31,9 @@ const exitCodesTable = `    0  yes: it is done, it holds, nothing differs
 `
 
 const exitCodesNote = `status tells by its exit code how a migration stands. With --wait, so do run and
-rollback: how it stands once it has come to an end or cannot go on by itself. When
+rollback: how it stands once it has come to an end or cannot go on by itself. With
+--dry-run=step a command answers 0 if the step would write anything, and else as
+status would then. When
 the way back has ended, "rollback --wait" answers 0: that is what was asked for.
 `
 

@@ -131,7 +131,7 @@ func (w *world) dryStep(t *testing.T) []dryrun.Write {
 			Lasting: t.Context(), Clock: w.clock, Workers: 1,
 			Feed: func(_ context.Context, api cluster.API) mirror.Feed { return mirror.Listed(api) },
 		},
-		Zones:   func(context.Context, *v1.Migration) (migration.Zones, error) {
+		Zones: func(context.Context, *v1.Migration) (migration.Zones, error) {
 			return migration.Zones{Old: old, New: fresh, Parent: parent}, nil
 		},
 		Servers: r.Servers(w.names.servers(), serving), Judge: w.judge, Archiver: archiver{},
@@ -223,7 +223,9 @@ func (n noted) Swap(ctx context.Context, zone string, swap dns.Swap) error {
 // would find once a freeze is lifted, and how soon the cluster removes what belongs to
 // deleted objects. Then it tells of the first of the writes.
 func unknown(m *v1.Migration, told []dryrun.Write) bool {
-	lifts := func(w dryrun.Write) bool { return w.Verb == dryrun.Delete && w.Kind == "ValidatingAdmissionPolicyBinding" }
+	lifts := func(w dryrun.Write) bool {
+		return w.Verb == dryrun.Delete && w.Kind == "ValidatingAdmissionPolicyBinding"
+	}
 	return slices.ContainsFunc(told, lifts) || m.Spec.Direction == v1.Back && m.Status.Stage == v1.Prepare
 }
 

@@ -106,10 +106,17 @@ const (
 )
 
 // StepText is a step as people read it: writes of one place, verb and kind together, in
-// the order in which the first of them is made.
+// the order in which the first of them is made. Those into the engine's own record come
+// last, and are counted unless all are asked for.
 func StepText(s Step, look Look, all bool) string {
 	sheet := &sheet{Look: look}
-	for _, group := range alike(s.Writes) {
+	groups := alike(s.Writes)
+	slices.SortStableFunc(groups, func(a, b []Write) int { return order(a[0].Record, b[0].Record) })
+	for _, group := range groups {
+		if group[0].Record && !all {
+			sheet.line(look.paint(dim, "record: "+counted(group)))
+			continue
+		}
 		for i, w := range group {
 			if i == mostAlike && !all {
 				sheet.line(look.paint(dim, fmt.Sprintf("… and %s more: %s %s in %s (--all)", grouped(int64(len(group)-i)), w.Verb, w.Kind, w.Place)))
@@ -160,6 +167,19 @@ func alike(writes []Write) [][]Write {
 	return groups
 }
 
+// counted is a group of writes in one line.
+func counted(group []Write) string {
+	w := group[0]
+	what := w.String()
+	if len(group) > 1 {
+		what = grouped(int64(len(group))) + " " + w.Kind
+		if w.Subresource != "" {
+			what += " (" + w.Subresource + ")"
+		}
+	}
+	return fmt.Sprintf("%s %s in %s", w.Verb, what, w.Place)
+}
+
 // write is a line for one write, and one more for what the API server says against it.
 func (s *sheet) write(w Write, all bool) {
 	tone := plain
@@ -204,4 +224,15 @@ func changeWords(w Write, all bool) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// order puts what is not so before what is.
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
