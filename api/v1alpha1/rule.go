@@ -16,7 +16,8 @@ const (
 	// with the patch if there is one.
 	Inert MirrorMode = "Inert"
 	// Parked copies them with a patch that keeps their controller from acting on the
-	// copy. What the patch touches is then left to either side.
+	// copy. What the patch touches is then left to either side. When the writer turns,
+	// the copies wake and the originals are parked.
 	Parked MirrorMode = "Parked"
 	// Observed copies them with a patch that lets their controller only look, and
 	// waits until the copy's condition Ready says that it has found what is there.

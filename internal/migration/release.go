@@ -31,6 +31,10 @@ func (e *Engine) handOver(ctx context.Context, v *visit, to v1.Side) (Progress, 
 	default:
 		return e.turn(ctx, v, to)
 	}
+	// A hand-over that was begun and is not wanted any longer is taken back here.
+	if p, err := e.wake(ctx, v, to); err != nil || p.outcome != done {
+		return p, err
+	}
 	// Both sides were closed when the mirror turned; a restart may have opened none.
 	if p, err := e.open(ctx, v, to); err != nil || p.outcome != done {
 		return p, err
@@ -81,6 +85,9 @@ func (e *Engine) turn(ctx context.Context, v *visit, to v1.Side) (Progress, erro
 	}
 	if p := Through(gates); p != nil {
 		return *p, nil
+	}
+	if p, err := e.wake(ctx, v, to); err != nil || p.outcome != done {
+		return p, err
 	}
 	v.m.Status.Writer = to
 	p := Again(v1.WriterMoving, "the mirror is level and turns: teams write to the %s", to.Word())
