@@ -98,28 +98,62 @@ func seeNearness(l *look) {
 			l.say(title("Service", s), "topology mode %s", mode)
 		case s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal:
 			l.say(title("Service", s), "internalTrafficPolicy: Local")
+		case s.Spec.Type != corev1.ServiceTypeClusterIP && s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal:
+			l.say(title("Service", s), "externalTrafficPolicy: Local")
 		}
 	})
 }
 
 func seePolicies(l *look) {
 	for _, p := range l.Source.Objects.NetworkPolicies {
-		if !l.InEstate(p.Namespace) || len(p.Spec.PolicyTypes) > 0 && !slices.Contains(p.Spec.PolicyTypes, netv1.PolicyTypeIngress) {
+		if !l.InEstate(p.Namespace) {
 			continue
 		}
-		if len(p.Spec.Ingress) == 0 {
+		in, out := policyWays(p.Spec)
+		switch {
+		case in && len(p.Spec.Ingress) == 0:
 			l.sayAs(Notes, title("NetworkPolicy", p), "lets nobody in; another policy has to")
-			continue
-		}
-		if !slices.ContainsFunc(p.Spec.Ingress, admitsAddresses) {
+		case in && !slices.ContainsFunc(p.Spec.Ingress, admitsAddresses):
 			l.say(title("NetworkPolicy", p), "lets in by labels of pods and namespaces only")
+		}
+		switch {
+		case out && len(p.Spec.Egress) == 0:
+			l.sayAs(Notes, title("NetworkPolicy", p), "lets nobody out; another policy has to")
+		case out && !slices.ContainsFunc(p.Spec.Egress, leadsToAddresses):
+			l.say(title("NetworkPolicy", p), "lets out by labels of pods and namespaces only")
+		}
+	}
+	for _, u := range l.Source.Objects.Others {
+		group := u.GroupVersionKind().Group
+		if (group == "cilium.io" || group == "crd.projectcalico.org" || group == "projectcalico.org") && strings.HasSuffix(u.GetKind(), "NetworkPolicy") && l.InEstate(u.GetNamespace()) {
+			l.say(title(u.GetKind(), u), "its rules are not read here, so whom it lets in is unknown")
 		}
 	}
 }
 
+// policyWays tells whether a policy is about connections in and out (the defaults are
+// those of NetworkPolicySpec.policyTypes).
+func policyWays(s netv1.NetworkPolicySpec) (in, out bool) {
+	if len(s.PolicyTypes) == 0 {
+		return true, len(s.Egress) > 0
+	}
+	return slices.Contains(s.PolicyTypes, netv1.PolicyTypeIngress), slices.Contains(s.PolicyTypes, netv1.PolicyTypeEgress)
+}
+
+func isRange(p netv1.NetworkPolicyPeer) bool { return p.IPBlock != nil }
+
 // admitsAddresses tells whether a rule lets in anybody, or a range of addresses.
 func admitsAddresses(r netv1.NetworkPolicyIngressRule) bool {
-	return len(r.From) == 0 || slices.ContainsFunc(r.From, func(p netv1.NetworkPolicyPeer) bool { return p.IPBlock != nil })
+	return len(r.From) == 0 || slices.ContainsFunc(r.From, isRange)
+}
+
+// leadsToAddresses tells whether a rule lets out to anybody, or to a range of
+// addresses. Names alone (port 53) are let out nearly everywhere, and lead to no pod.
+func leadsToAddresses(r netv1.NetworkPolicyEgressRule) bool {
+	names := len(r.Ports) > 0 && !slices.ContainsFunc(r.Ports, func(p netv1.NetworkPolicyPort) bool {
+		return p.Port == nil || p.Port.IntValue() != 53
+	})
+	return !names && (len(r.To) == 0 || slices.ContainsFunc(r.To, isRange))
 }
 
 func seeMesh(l *look) {
