@@ -35,6 +35,9 @@ func (c *Cluster) Create(ctx context.Context, obj client.Object, opts ...client.
 	if have := c.lookup(n); asksOnly(gvk) || len(o.DryRun) > 0 && (have == nil || have.now == nil) {
 		return c.api.Create(ctx, obj, opts...)
 	}
+	if obj.GetResourceVersion() != "" { // a dry run would not say so
+		return apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
 	sent, err := fieldsOf(obj, gvk)
 	if err != nil {
 		return err
