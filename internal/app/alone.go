@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/metrics"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -72,7 +73,7 @@ func tell(ctx context.Context, streams cli.Streams, m *mirror.Mirror, heard <-ch
 		unsynced := errors.Is(err, mirror.ErrUnsynced)
 		if err := lines.Encode(mirrorbench.Pass{
 			Objects: report.Objects, Differing: report.Differing, Written: written,
-			Held: len(report.Held), Level: report.Level() && !unsynced && lag == 0 && err == nil,
+			Held: len(report.Held), Heap: heap(), Level: report.Level() && !unsynced && lag == 0 && err == nil,
 		}); err != nil {
 			return err
 		}
@@ -85,6 +86,13 @@ func tell(ctx context.Context, streams cli.Streams, m *mirror.Mirror, heard <-ch
 		wait.Stop()
 	}
 	return nil
+}
+
+// heap is what objects take in this process's memory, in bytes.
+func heap() uint64 {
+	objects := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(objects)
+	return objects[0].Value.Uint64()
 }
 
 // reachFile connects to the cluster of a kubeconfig, and holds its fence for as long

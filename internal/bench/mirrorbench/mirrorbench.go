@@ -32,6 +32,9 @@ type Pass struct {
 	Held      int  `json:"held"`
 	Written   int  `json:"written"`
 	Level     bool `json:"level"`
+	// Heap is what objects take in the process's memory, in bytes, garbage that has not
+	// been collected yet included.
+	Heap uint64 `json:"heap"`
 }
 
 // workers is how many requests either side of a comparison has in flight: the
@@ -112,6 +115,7 @@ func (b *benchmark) restartAndLag(ctx context.Context, s *bench.Sheet, objects i
 		return err
 	}
 	s.Record("mirror-memory", memory, "MiB")
+	s.Record("mirror-heap", float64(f.pass().Heap)/(1<<20), "MiB")
 	return nil
 }
 
