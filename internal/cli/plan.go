@@ -78,6 +78,7 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
 		if err != nil {
 			return s.lined(err)
 		}
+		p.Warnings = append(idleWaivers(m.Spec.Waivers, s.Now()), p.Warnings...)
 		return s.showPlan(p, f)
 	}
 	return cmd

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	v1 "crossfade.dev/api/v1alpha1"
+	"crossfade.dev/internal/plan/finding"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -219,6 +221,30 @@ func TestPlanText(t *testing.T) {
 	p.Gates[1].Waived = "ann"
 	if !p.Passes() {
 		t.Error("a plan whose gates have passed or are waived does not pass")
+	}
+}
+
+func TestFindingsShowTheirWaiverUntilItEnds(t *testing.T) {
+	found := []finding.Found{
+		{ID: "CF-NODE-003", Severity: finding.Blocks, Object: "Deployment shop/a", Observed: "wants disk=ssd"},
+		{ID: "CF-NET-003", Severity: finding.Blocks, Object: "bridge", Observed: "no connection"},
+	}
+	end := metav1.NewTime(noon.Add(time.Hour))
+	waivers := []v1.Waiver{
+		{Gate: "CF-NODE-003", Owner: "ann", Reason: "nodes come tonight", Expires: end},
+		{Gate: "networks", Owner: "kim", Reason: "moved by weights", Expires: end},
+	}
+	p := Plan{Findings: Findings(found, waivers, noon)}
+	text := PlanText(p, Look{}, 10, false)
+	for _, want := range []string{"✓ nothing stands in the way", "waived by ann until 2027-", ": nodes come tonight", "waived by kim until 2027-", ": moved by weights"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	p.Findings = Findings(found, waivers, end.Time)
+	text = PlanText(p, Look{}, 10, false)
+	if p.Passes() || !strings.Contains(text, "✗ 2 kinds of findings block") || !strings.Contains(text, "the waiver of ann ended 2027-") {
+		t.Errorf("ended waivers let it pass:\n%s", text)
 	}
 }
 
