@@ -140,7 +140,7 @@ func (j *journalFlags) register(cmd *cobra.Command) {
 func (j *journalFlags) check(cmd *cobra.Command, steps bool) error {
 	if j.Journal == "" {
 		for _, name := range withJournal {
-			if cmd.Flags().Changed(name) && !(steps && slices.Contains(routeFlags, name)) {
+			if cmd.Flags().Changed(name) && (!steps || !slices.Contains(routeFlags, name)) {
 				return fmt.Errorf("--%s: it needs --journal", name)
 			}
 		}

@@ -36,7 +36,7 @@ func (p *stepping) register(s *session, cmd *cobra.Command) {
 		p.writing.register(cmd)
 		return
 	}
-	p.writing.registerFor(cmd, []dryRun{dryNone, dryClient, dryServer, dryStep},
+	p.registerFor(cmd, []dryRun{dryNone, dryClient, dryServer, dryStep},
 		"Write nothing, and print the object: as it would be sent (client), or as the server would keep it (server); or print every write of the next step (step)")
 	cmd.Flags().BoolVar(&p.all, "all", false, "With --dry-run=step: show every write with all its fields, however many there are")
 	p.only = []string{"all"}
