@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -54,6 +55,8 @@ type site struct {
 	ingresses   []*netv1.Ingress
 	slices      []*discoveryv1.EndpointSlice
 	audiences   map[client.ObjectKey]audience
+	// last is what the last look showed.
+	last *looked
 	// podsOf names the Deployment that each pod belongs to; loose are pods that belong
 	// to none, nor to any other kind of workload.
 	podsOf map[client.ObjectKey]string
@@ -100,7 +103,7 @@ func (e *Engine) look(ctx context.Context, m *v1.Migration) (*visit, error) {
 }
 
 func (e *Engine) visitSite(ctx context.Context, m *v1.Migration, side v1.Side, name string) (site, error) {
-	s := site{side: side, name: name}
+	s := site{side: side, name: name, last: e.known.in(m)}
 	c := &v1.Cluster{}
 	if err := e.Hub.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: name}, c); err != nil {
 		return s, fmt.Errorf("read cluster %s: %w", name, err)
@@ -136,7 +139,7 @@ func (s *site) read(ctx context.Context, in func(string) bool) error {
 	s.services = byKey(within(in, services.Items))
 	s.ingresses = within(in, ingresses.Items)
 	s.slices = within(in, endpoints.Items)
-	return s.readPods(ctx, in)
+	return s.readPods(ctx, in, within(in, deployments.Items))
 }
 
 // inventory reads the kinds that only the inventory needs, and takes it.
@@ -156,14 +159,36 @@ func (e *Engine) inventory(ctx context.Context, m *v1.Migration, s *site) (plan.
 	if err != nil {
 		return plan.Estate{}, err
 	}
-	in := Scope(m)
-	return e.known.in(m).Inventory(plan.Objects{
+	in, last := Scope(m), e.known.in(m)
+	objects := plan.Objects{
 		Pods: pods, ReplicaSets: replicaSets,
 		Deployments: values(s.deployments), Services: values(s.services),
 		Autoscalers: values(s.autoscalers), Ingresses: s.ingresses,
 		StatefulSets: within(in, statefulSets.Items), DaemonSets: within(in, daemonSets.Items),
 		CronJobs: within(in, cronJobs.Items), Jobs: within(in, jobs.Items),
-	}, m.Spec.Decisions), nil
+	}
+	if !last.shows(m, objects) || last.estate == nil {
+		estate := last.plan.Inventory(objects, m.Spec.Decisions)
+		last.estate = &estate
+	}
+	return *last.estate, nil
+}
+
+// shows tells whether the inventory was last taken of the same objects, with the same
+// decisions.
+func (l *looked) shows(m *v1.Migration, o plan.Objects) bool {
+	l.from.see(m.UID, strconv.FormatInt(m.Generation, 10))
+	seeAll(&l.from, o.Deployments)
+	seeAll(&l.from, o.StatefulSets)
+	seeAll(&l.from, o.DaemonSets)
+	seeAll(&l.from, o.ReplicaSets)
+	seeAll(&l.from, o.CronJobs)
+	seeAll(&l.from, o.Jobs)
+	seeAll(&l.from, o.Pods)
+	seeAll(&l.from, o.Services)
+	seeAll(&l.from, o.Ingresses)
+	seeAll(&l.from, o.Autoscalers)
+	return l.from.same()
 }
 
 // Scope tells which namespaces belong to the estate.

@@ -16,14 +16,34 @@ import (
 // readPods learns of every pod whose it is. Its owner is its ReplicaSet, and that is a
 // Deployment's if it is named after it, by what the controller adds to the name, and
 // the Deployment selects the pod: a name alone may be another's with a longer one.
-func (s *site) readPods(ctx context.Context, in func(string) bool) error {
+func (s *site) readPods(ctx context.Context, in func(string) bool, deployments []*appsv1.Deployment) error {
 	var pods metav1.PartialObjectMetadataList
 	pods.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
 	if err := s.api.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
-	s.podsOf, s.loose = make(map[client.ObjectKey]string, len(pods.Items)), nil
-	for _, pod := range within(in, pods.Items) {
+	ours := within(in, pods.Items)
+	known := &s.last.pods[indexOf(s.side)]
+	for _, d := range deployments {
+		known.from.see(d.UID, "") // a selector stays what it is
+	}
+	seeAll(&known.from, ours)
+	if known.from.same() && known.of != nil {
+		s.podsOf, s.loose = known.of, known.loose
+		return nil
+	}
+	known.of = nil
+	if err := s.assign(ours); err != nil {
+		return err
+	}
+	known.of, known.loose = s.podsOf, s.loose
+	return nil
+}
+
+// assign finds the Deployment of each pod.
+func (s *site) assign(pods []*metav1.PartialObjectMetadata) error {
+	s.podsOf, s.loose = make(map[client.ObjectKey]string, len(pods)), nil
+	for _, pod := range pods {
 		owner := metav1.GetControllerOfNoCopy(pod)
 		if owner != nil && owner.Kind != "ReplicaSet" {
 			continue

@@ -52,7 +52,7 @@ func (e *Engine) preflightFacts(ctx context.Context, v *visit) (plan.PreflightFa
 	}
 	if e.Blocking != nil {
 		var err error
-		if f.Blocking, err = e.Blocking(ctx, v.m, v.estate); err != nil {
+		if f.Blocking, err = e.Blocking(ctx, v.m, v.estate.Clone()); err != nil {
 			return f, fmt.Errorf("look for findings: %w", err)
 		}
 	}

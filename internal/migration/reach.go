@@ -41,7 +41,14 @@ func (s *site) addresses() map[client.ObjectKey]audience {
 	if s.audiences != nil {
 		return s.audiences
 	}
+	known := &s.last.audiences[indexOf(s.side)]
+	seeAll(&known.from, s.slices)
+	if known.from.same() && known.of != nil {
+		s.audiences = known.of
+		return s.audiences
+	}
 	s.audiences = map[client.ObjectKey]audience{}
+	known.of = s.audiences
 	for _, slice := range s.slices {
 		key := client.ObjectKey{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
 		a, known := s.audiences[key]

@@ -58,7 +58,7 @@ func (e *Engine) Survey(ctx context.Context, m *v1.Migration, source, target See
 func seenSite(side v1.Side, name string, seen Seen, in func(string) bool) site {
 	o := seen.Objects.Within(in)
 	return site{
-		side: side, name: name, facts: seen.Facts,
+		side: side, name: name, facts: seen.Facts, last: &looked{},
 		deployments: byKey(o.Deployments), autoscalers: byKey(o.Autoscalers), services: byKey(o.Services), ingresses: o.Ingresses,
 	}
 }

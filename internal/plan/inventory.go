@@ -111,6 +111,15 @@ func (e Estate) Workloads(accept func(Workload) bool) []Workload {
 	return out
 }
 
+// Clone is an Estate of which Relate may fill in the relations without changing e.
+func (e Estate) Clone() Estate {
+	out := Estate{Apps: slices.Clone(e.Apps)}
+	for i := range out.Apps {
+		out.Apps[i].Workloads = slices.Clone(out.Apps[i].Workloads)
+	}
+	return out
+}
+
 // Moving tells whether a workload changes sides.
 func Moving(w Workload) bool { return w.Decide == v1.DecideMove }
 
