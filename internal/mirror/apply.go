@@ -66,7 +66,8 @@ func (m *Mirror) applied(ctx context.Context, f *following, t *twin, out, live *
 	}
 	err = m.To.API.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(entry.Manager))
 	switch {
-	case apierrors.IsUnsupportedMediaType(err), apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
+	case apierrors.IsUnsupportedMediaType(err), apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict), refusal(err):
+		// If it is the object that is refused, the other way of writing it says so too.
 		f.unapplied.Store(true)
 		return nil, nil
 	case err != nil:

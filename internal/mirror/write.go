@@ -207,7 +207,11 @@ func (m *Mirror) create(ctx context.Context, f *following, t *twin) error {
 	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The feed did not know it yet, or the reply to an earlier attempt was lost.
-		return m.reread(ctx, f, t)
+		err := m.reread(ctx, f, t)
+		if apierrors.IsNotFound(err) {
+			f.unapplied.Store(true) // an API server that takes no apply for a creation
+		}
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
