@@ -168,7 +168,7 @@ func gossipName(name string) bool {
 	}
 	words := subwords(name)
 	return slices.ContainsFunc(words, func(word string) bool { return gossipPortWords[word] }) &&
-		!(len(words) > 1 && clientPortWords[words[len(words)-1]])
+		(len(words) < 2 || !clientPortWords[words[len(words)-1]])
 }
 
 // queueKinds are the triggers of KEDA that watch a queue or a stream.
