@@ -53,16 +53,20 @@ type Fence struct {
 	api API
 	o   FenceOptions
 
-	mu sync.Mutex
+	// asking is held while the lease is read or written. What it guards:
+	asking sync.Mutex
 	// lease is as last read or written; nil when it has to be read first.
 	lease *coordinationv1.Lease
-	// until is when what we hold runs out, on our clock; zero when we hold nothing.
-	until time.Time
-	// term counts how often the lease had changed hands when it was last taken.
-	term int32
 	// seen is the version of somebody else's lease, seenAt when we first saw it.
 	seen   string
 	seenAt time.Time
+
+	// mu is held for moments only: no write waits for a renewal under way. It guards:
+	mu sync.Mutex
+	// until is when what we hold runs out, on our clock; zero when we hold nothing.
+	until time.Time
+	// term counts how often the lease was taken.
+	term int32
 }
 
 // NewFence fences the cluster behind api, which must not be fenced itself and must
@@ -81,8 +85,8 @@ func NewFence(api API, o FenceOptions) *Fence {
 // lease or so. The error wraps ErrFenced when another engine holds the lease; after
 // any other error what was held before is still good until it runs out.
 func (f *Fence) Hold(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.asking.Lock()
+	defer f.asking.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, f.o.WriteTimeout)
 	defer cancel()
 	if f.lease == nil {
@@ -116,8 +120,29 @@ func (f *Fence) read(ctx context.Context) (made bool, err error) {
 	if err := f.api.Create(ctx, lease, client.FieldOwner(FieldManager)); err != nil {
 		return false, fmt.Errorf("create the lease: %w", err)
 	}
-	f.lease, f.until = lease, asked.Add(f.o.Duration)
+	f.lease = lease
+	f.extend(asked, true)
 	return true, nil
+}
+
+// extend notes that the lease is ours for its duration from when that was asked for,
+// and whether it was taken, or ours before.
+func (f *Fence) extend(asked time.Time, taken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.until = asked.Add(f.o.Duration)
+	if taken {
+		f.term++
+	}
+}
+
+// lose notes that the lease is not ours, and returns whether it was until now.
+func (f *Fence) lose() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	held := !f.until.IsZero()
+	f.until = time.Time{}
+	return held
 }
 
 func (f *Fence) sign(lease *coordinationv1.Lease, at time.Time) {
@@ -133,7 +158,7 @@ func (f *Fence) mayTake() error {
 	if holder == f.o.Identity || holder == "" {
 		return nil
 	}
-	f.until = time.Time{}
+	f.lose()
 	now := f.o.Clock.Now()
 	if seen := string(f.lease.UID) + "/" + f.lease.ResourceVersion; f.seen != seen {
 		f.seen, f.seenAt = seen, now
@@ -150,7 +175,8 @@ func (f *Fence) renew(ctx context.Context) error {
 	next := f.lease.DeepCopy()
 	asked := f.o.Clock.Now()
 	f.sign(next, asked)
-	if ptr.Deref(f.lease.Spec.HolderIdentity, "") != f.o.Identity {
+	taken := ptr.Deref(f.lease.Spec.HolderIdentity, "") != f.o.Identity
+	if taken {
 		next.Spec.AcquireTime = next.Spec.RenewTime
 		next.Spec.LeaseTransitions = new(ptr.Deref(f.lease.Spec.LeaseTransitions, 0) + 1)
 	}
@@ -158,8 +184,8 @@ func (f *Fence) renew(ctx context.Context) error {
 	if err := f.api.Update(ctx, next, client.FieldOwner(FieldManager)); err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
-	f.lease, f.until = next, asked.Add(f.o.Duration)
-	f.term = ptr.Deref(next.Spec.LeaseTransitions, 0)
+	f.lease = next
+	f.extend(asked, taken)
 	return nil
 }
 
@@ -192,11 +218,9 @@ func (f *Fence) RenewEvery() time.Duration { return f.o.Duration / 3 }
 // Release gives the lease up, so that another engine need not wait. No write may
 // be under way. It does nothing when the lease is not held.
 func (f *Fence) Release(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	held := !f.until.IsZero() && f.lease != nil
-	f.until = time.Time{}
-	if !held {
+	f.asking.Lock()
+	defer f.asking.Unlock()
+	if held := f.lose(); !held || f.lease == nil {
 		return nil
 	}
 	next := f.lease.DeepCopy()

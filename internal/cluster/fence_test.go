@@ -121,6 +121,76 @@ func TestFenceReleasedIsFreeAtOnce(t *testing.T) {
 	}
 }
 
+// A slowAPI answers updates when it is told to.
+type slowAPI struct {
+	cluster.API
+	updating, answer chan struct{}
+}
+
+func (s slowAPI) Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error {
+	s.updating <- struct{}{}
+	<-s.answer
+	return s.API.Update(ctx, obj, opts...)
+}
+
+func TestNoWriteWaitsForARenewal(t *testing.T) {
+	c, clock := world(t)
+	slow := slowAPI{API: c, updating: make(chan struct{}), answer: make(chan struct{})}
+	f := cluster.NewFence(slow, cluster.FenceOptions{Identity: "one", Duration: 15 * time.Second, WriteTimeout: 5 * time.Second, Clock: clock})
+	if err := f.Hold(t.Context()); err != nil { // creates the lease
+		t.Fatal(err)
+	}
+	renewed := make(chan error)
+	go func() { renewed <- f.Hold(t.Context()) }()
+	<-slow.updating
+	checked := make(chan error)
+	go func() { checked <- f.Check() }()
+	select {
+	case err := <-checked:
+		if err != nil {
+			t.Errorf("while the lease is renewed: %v, want the fence open", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the check waits for the renewal")
+	}
+	clock.SetTime(clock.Now().Add(11 * time.Second))
+	if err := f.Check(); !errors.Is(err, cluster.ErrFenced) {
+		t.Errorf("11 s after the last renewal, while the next one has no answer: %v, want ErrFenced", err)
+	}
+	close(slow.answer)
+	if err := <-renewed; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheTermCountsHowOftenTheLeaseWasTaken(t *testing.T) {
+	c, clock := world(t)
+	one, two := fence(c, clock, "one", 0), fence(c, clock, "two", 0)
+	hold := func(f *cluster.Fence) {
+		t.Helper()
+		if err := f.Hold(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(one)
+	first := one.Term()
+	hold(one)
+	if one.Term() != first {
+		t.Error("a renewal began another term")
+	}
+	if err := one.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hold(two)
+	if err := two.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hold(one)
+	if one.Term() == first {
+		t.Error("the lease was another engine's meanwhile, and the term is the same")
+	}
+}
+
 func TestFencedWritesAreConditional(t *testing.T) {
 	c, clock := world(t)
 	f := fence(c, clock, "one", 0)
