@@ -52,7 +52,7 @@ Without a STAGE it is the one that waits now; any other may be approved ahead.`,
 
 // nameAndStage refuses a word that is no stage before the hub is asked.
 func nameAndStage(cmd *cobra.Command, args []string) error {
-	if err := cobra.MaximumNArgs(2)(cmd, args); err != nil || len(args) < 2 {
+	if err := atMost(2)(cmd, args); err != nil || len(args) < 2 {
 		return err
 	}
 	_, err := stageNamed("STAGE", args[1], v1.Stages)

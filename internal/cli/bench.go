@@ -21,7 +21,7 @@ and kept whatever was wrong with it; then the exit code is 1. The part demo take
 about five minutes for each demo: one forward, one back, one for each seed of chaos
 and one for each estate.`,
 		Example:   "  crossfade bench --out bench.json\n  crossfade bench demo --seeds 1\n  crossfade bench mirror",
-		Args:      cobra.MaximumNArgs(1),
+		Args:      atMost(1),
 		ValidArgs: benchParts,
 	}
 	cmd.Flags().StringVar(&o.Out, "out", "", "File for the figures as JSON")

@@ -17,7 +17,7 @@ func (s *session) controller() *cobra.Command {
 and keeps no progress in memory: killed anywhere, it goes on where it was. Of several,
 one leads; the others stand by.`,
 		Example: "  crossfade controller --namespace crossfade-system",
-		Args:    cobra.NoArgs,
+		Args:    atMost(0),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 means none")

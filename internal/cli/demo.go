@@ -26,7 +26,7 @@ is given: nothing is deleted that the demo did not make.`,
   crossfade demo --chaos 1
   crossfade demo --estate manifests/ --keep
   crossfade demo --source-context kind-old --target-context kind-new --estate manifests/`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.Apps, "apps", 0, "How many apps the estate has (40 if 0)")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/view"
 )
 
@@ -23,7 +24,7 @@ its objects are shown, and those of its namespace that belong to no app.
 
 The exit code is 1 if anything differs.`,
 		Example:           "  crossfade diff shop\n  crossfade diff shop/cart\n  crossfade diff shop -o json",
-		Args:              cobra.MaximumNArgs(2),
+		Args:              atMost(2),
 		ValidArgsFunction: s.completeNames,
 	}
 	route.register(cmd)
@@ -37,6 +38,9 @@ The exit code is 1 if anything differs.`,
 		if err != nil {
 			return err
 		}
+		if err := s.checkApp(ctx, c, m, app); err != nil {
+			return err
+		}
 		all, err := s.commands.Diff(ctx, DiffOptions{Hub: s.hub(), Route: route, Migration: m.Name, App: app})
 		if err != nil {
 			return err
@@ -44,6 +48,24 @@ The exit code is 1 if anything differs.`,
 		return s.showDifferences(all, f)
 	})
 	return cmd
+}
+
+// checkApp refuses an app that the migration does not know: nothing differs in what is
+// not there. Before its first look the engine knows none.
+func (s *session) checkApp(ctx context.Context, c HubClient, m *v1.Migration, app string) error {
+	if app == "" {
+		return nil
+	}
+	moves, err := s.movesOf(ctx, c, m)
+	if err != nil || len(moves) == 0 {
+		return err
+	}
+	for _, move := range moves {
+		if move.Spec.Namespace+"/"+move.Spec.App == app {
+			return nil
+		}
+	}
+	return no(fmt.Errorf("APP %q: migration %s has no such app; crossfade status %s -o wide --apps -1 lists them", app, m.Name, m.Name))
 }
 
 // migrationAndApp tells what was named: an app is the one with a slash.

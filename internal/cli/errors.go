@@ -31,7 +31,7 @@ func sentence(err error) string {
 	case errors.As(err, &unreachable):
 		text = unanswered(unreachable)
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return misspelt(strings.Join(strings.Fields(text), " "))
 }
 
 // unanswered says which server did not answer, and why.

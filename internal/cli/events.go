@@ -26,7 +26,7 @@ func (s *session) events() *cobra.Command {
 hub keeps events for an hour unless it is told otherwise; the timeline of
 crossfade status is kept for good.`,
 		Example:           "  crossfade events shop\n  crossfade events -w",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "Go on with what happens, until interrupted")

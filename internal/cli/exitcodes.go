@@ -31,10 +31,10 @@ const exitCodesTable = `    0  yes: it is done, it holds, nothing differs
 `
 
 const exitCodesNote = `status tells by its exit code how a migration stands. With --wait, so do run and
-rollback: how it stands once it has come to an end or cannot go on by itself. With
---dry-run=step a command answers 0 if the step would write anything, and else as
-status would then. When
+rollback: how it stands once it has come to an end or cannot go on by itself. When
 the way back has ended, "rollback --wait" answers 0: that is what was asked for.
+With --dry-run=step a command answers 0 if the step would write anything, and else
+as status would then.
 `
 
 // exitCodes is a help topic: it has no command to run.

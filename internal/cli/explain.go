@@ -51,7 +51,7 @@ func (s *session) explain() *cobra.Command {
 how to look closer, and how to go back from there. Without an argument it lists all of
 them. It needs no hub.`,
 		Example: "  crossfade explain TargetNotReady\n  crossfade explain mirror\n  crossfade explain CF-NODE-003",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMost(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
 		},

@@ -10,7 +10,7 @@ func (s *session) followAlone() *cobra.Command {
 		Use:    "follow --hub FILE --source FILE --target FILE --namespace NAMESPACE --migration NAME",
 		Short:  "Let the mirror of a migration follow, without the engine",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.commands.Follow(cmd.Context(), s.streams(), o)
 		},

@@ -13,7 +13,7 @@ func (s *session) freeze() *cobra.Command {
 		Long: `A freeze refuses teams' changes in a cluster while a migration hands over. The
 engine lifts it by itself; "crossfade freeze lift" is for when the engine or the hub
 is gone.`,
-		Args: cobra.NoArgs,
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(s.freezeLift())
@@ -30,7 +30,7 @@ func (s *session) freezeLift() *cobra.Command {
 cluster. It needs that cluster alone, not the hub. While the engine runs it closes
 the cluster again where the migration still needs it: hold or roll back first.`,
 		Example: "  crossfade freeze lift --context east",
-		Args:    cobra.NoArgs,
+		Args:    atMost(0),
 	}
 	cmd.Flags().StringVar(&migration, "migration", "", "Lift the freeze of this migration only")
 	outputFlag(cmd, &f, asJSON, asYAML)

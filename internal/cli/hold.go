@@ -17,7 +17,7 @@ func (s *session) hold() *cobra.Command {
 		Long: `Puts a migration on hold: no new step begins until crossfade resume. Mirror and
 bridge go on, so nothing falls behind. A rollback is not held.`,
 		Example:           `  crossfade hold shop --reason "the broker is slow"`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	w.register(cmd)

@@ -33,7 +33,7 @@ changed. What the files do not tell is unknown and is named; it is never a yes.`
 		Example: `  crossfade landing validate -f examples/landing
   crossfade landing plan -f examples/landing --from main
   crossfade landing explain -f examples/landing --account player-prod --action s3:PutObject --region eu-west-1`,
-		Args: cobra.NoArgs,
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	// The flags that lead to a hub say nothing here.
@@ -79,10 +79,12 @@ func (f *landingFlags) read(s *session) ([]source.File, error) {
 	return s.readFolder("--folder", f.folder)
 }
 
-// time is when the answer is for: now, or the beginning of the day that --at names.
+// time is when the answer is for: the beginning of today, where the person is, or of
+// the day that --at names. Both give the same answer for the same day.
 func (f *landingFlags) time(s *session) (time.Time, error) {
 	if f.at == "" {
-		return s.Now(), nil
+		y, m, d := s.Now().Date()
+		return time.Date(y, m, d, 0, 0, 0, 0, time.UTC), nil
 	}
 	at, err := time.Parse(time.DateOnly, f.at)
 	if err != nil {

@@ -27,7 +27,7 @@ anything does not, or is not known.`,
 		Example: `  crossfade landing reach -f examples/landing segment:prod segment:payments
   crossfade landing reach player-dev 10.64.224.0/22
   crossfade landing reach`,
-		Args: cobra.MaximumNArgs(2),
+		Args: atMost(2),
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&network, "network", "", "Core network to ask (all of them if empty)")

@@ -24,7 +24,7 @@ It runs for --duration, or until it is interrupted or told to stop; then it read
 writes back and prints its report.`,
 		Example: `  crossfade load --targets names.yaml --rate 200 --duration 5m --resolver 10.53.1.1
   crossfade load --targets names.yaml --listen 127.0.0.1:8080 --report report.json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Targets, "targets", "", "File that lists the names to ask (required)")

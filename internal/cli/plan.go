@@ -47,7 +47,7 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
   crossfade plan --from source.json --target-from target.json -o sarif
   crossfade plan -f migration.yaml --apps -1
   crossfade plan shop -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	f.register(cmd)

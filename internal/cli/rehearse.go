@@ -16,7 +16,7 @@ func (s *session) rehearse() *cobra.Command {
 		Short:  "Restore an archive into an empty cluster and compare",
 		Long:   "Restores an archive into a cluster that is empty of the estate, compares what is there\nwith the archive, writes a line for each difference, and cleans up. The exit code is 1 if there are any.",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   atMost(0),
 	}
 	cmd.Flags().StringVar(&o.Archive, "archive", "", "URL of the archive's bucket (required)")
 	cmd.Flags().StringVar(&o.Name, "name", "", "Name of the archive in the bucket (required)")

@@ -16,7 +16,7 @@ func (s *session) resume() *cobra.Command {
 		Long: `Lets a migration that is on hold go on, in the direction that it has. To turn a
 rollback forward again, use crossfade run.`,
 		Example:           "  crossfade resume shop",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	w.register(s, cmd)

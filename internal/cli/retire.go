@@ -26,7 +26,7 @@ func (s *session) retire() *cobra.Command {
 is the only one-way door of a migration, so it takes a person's name, and either the
 migration's name typed at a terminal or --yes.`,
 		Example:           "  crossfade retire shop --by ann\n  crossfade retire shop --by ann --yes",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	w.register(s, cmd)

@@ -44,7 +44,7 @@ func (s *session) rollback() *cobra.Command {
 		Example: "  crossfade rollback shop --wait\n  crossfade rollback shop --to Nothing\n  crossfade rollback shop --dry-run=step\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key\n" +
 			"  crossfade rollback --journal file:///journal --source-context east --target-context west --key-file zone.key --target-lost",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	wait.register(cmd, "Wait until the way back has ended")

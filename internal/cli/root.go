@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -39,9 +38,7 @@ does the rest. "crossfade demo" shows all of it on this machine.`,
 	root.PersistentFlags().Lookup("kubeconfig").Usage = "Kubeconfig file that leads to the hub ($KUBECONFIG and ~/.kube/config if empty)"
 	root.PersistentFlags().Lookup("context").Usage = "Context of the kubeconfig to use (its current one if empty)"
 	root.PersistentFlags().Lookup("namespace").Usage = "Namespace of the hub that holds Crossfade's objects"
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(misusedFlag)
 	root.AddGroup(
 		&cobra.Group{ID: groupLead, Title: "Lead a migration:"},
 		&cobra.Group{ID: groupRescue, Title: "In an emergency:"},
@@ -57,7 +54,25 @@ does the rest. "crossfade demo" shows all of it on this machine.`,
 		}
 	}
 	completion(root)
+	help(root)
 	return root
+}
+
+// help lets the command of that name refuse words that are no command.
+func help(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.RunE = func(_ *cobra.Command, args []string) error {
+				about, _, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				about.InitDefaultHelpFlag()
+				return about.Help()
+			}
+		}
+	}
 }
 
 // completion adds the command that writes a shell's completion, and lets it refuse

@@ -31,7 +31,7 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
   crossfade run shop --plan shop.plan
   crossfade run shop --dry-run=server -o yaml
   crossfade run shop --dry-run=step`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	wanted.register(cmd)

@@ -37,7 +37,7 @@ The exit code tells how it stands: see crossfade help exit-codes.`,
   crossfade status shop -w
   crossfade status shop --wait --timeout 30m
   crossfade status shop -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1),
 		ValidArgsFunction: s.completeNames,
 	}
 	f.register(cmd, "Wait until the migration has come to an end or cannot go on by itself")

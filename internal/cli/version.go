@@ -19,7 +19,7 @@ func (s *session) version() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "version", Short: "Say which version this is", Long: "Says which version of Crossfade this is, and what it was built with.",
 		Example: "  crossfade version -o json",
-		Args:    cobra.NoArgs,
+		Args:    atMost(0),
 	}
 	outputFlag(cmd, &f, asJSON, asYAML)
 	cmd.RunE = func(*cobra.Command, []string) error {

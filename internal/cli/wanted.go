@@ -75,7 +75,7 @@ func (w *wanted) check(cmd *cobra.Command) error {
 	}
 	for _, name := range describing {
 		if flag := cmd.Flags().Lookup(name); flag.Changed && w.source == "" {
-			return fmt.Errorf("--%s %q: it needs --source and --target; a migration that exists is changed by kubectl", name, flag.Value)
+			return fmt.Errorf("--%s %q: it needs --source and --target; a migration that exists is changed by kubectl", name, strings.Trim(flag.Value.String(), "[]"))
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -115,7 +116,9 @@ func settle(o Options) (Options, error) {
 		o.Apps = estate.DefaultApps
 	}
 	if o.Estate != "" {
-		if _, err := os.Stat(o.Estate); err != nil {
+		if _, err := os.Stat(o.Estate); errors.Is(err, fs.ErrNotExist) {
+			return o, fmt.Errorf("--estate: %s: no such file or folder", o.Estate)
+		} else if err != nil {
 			return o, fmt.Errorf("--estate: %w", err)
 		}
 	}
@@ -132,7 +135,10 @@ func settle(o Options) (Options, error) {
 		}
 	}
 	if o.Dir != "" {
-		return o, os.MkdirAll(o.Dir, 0o755)
+		if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+			return o, fmt.Errorf("--dir: %w", err)
+		}
+		return o, nil
 	}
 	dir, err := os.MkdirTemp("", "crossfade-demo-")
 	o.Dir = dir

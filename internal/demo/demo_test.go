@@ -39,7 +39,7 @@ func TestAnEstateMovesUnnoticed(t *testing.T) {
 
 func TestBadInputIsRefusedBeforeAnythingStarts(t *testing.T) {
 	_, err := Run(t.Context(), Options{Estate: "/does/not/exist"})
-	if err == nil || err.Error() != "--estate: stat /does/not/exist: no such file or directory" {
+	if err == nil || err.Error() != "--estate: /does/not/exist: no such file or folder" {
 		t.Errorf("error = %v, want one that names --estate and the path", err)
 	}
 }

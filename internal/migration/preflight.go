@@ -174,7 +174,7 @@ func (e *Engine) lower(ctx context.Context, v *visit, at copyOf, sets []zone.Rec
 		return Done(), nil
 	}
 	err = each(e.Workers, swaps, func(s zone.Swap) error { return swap(ctx, at, s) })
-	return Again(v1.LoweringTTL, "lowering %d TTLs in %s", len(swaps), at.zone), err
+	return Again(v1.LoweringTTL, "lowering the TTLs of %s: %d", at.zone, len(swaps)), err
 }
 
 // undoPreflight gives every record set its own TTL back, and forgets what was found.

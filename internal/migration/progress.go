@@ -91,7 +91,7 @@ func sentence(g v1.Gate) string {
 	case g.Limit == "":
 		return g.Observed
 	default:
-		return g.Observed + "; passes at " + g.Limit
+		return g.Observed + "; wanted: " + g.Limit
 	}
 }
 

@@ -18,7 +18,7 @@ const mostMessage = 72
 func Line(m *v1.Migration) string {
 	stage := string(m.Status.Stage)
 	if stage == "" {
-		stage = "not seen yet"
+		stage = "unseen"
 	}
 	direction := "forward"
 	if m.Spec.Direction == v1.Back {

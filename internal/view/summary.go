@@ -187,7 +187,11 @@ func waitOf(m *v1.Migration, standing Standing, now time.Time) *Wait {
 	}
 	w := &Wait{Stage: m.Status.Stage, Reason: m.Status.Reason, Message: m.Status.Message}
 	e := v1.Explanations[w.Reason]
-	w.Cause, w.Fix = e.Cause, e.Fix
+	w.Cause, w.Fix = e.Cause, strings.ReplaceAll(e.Fix, "MIGRATION", m.Name)
+	if w.Reason == v1.DecisionNeeded && m.Retires() { // the gate staying; all is decided by then
+		w.Cause = "What stays in the source is gone with it."
+		w.Fix = "Move it by its own means, or delete it. If it is not needed any more, waive the gate staying."
+	}
 	if standing != Working {
 		return w
 	}

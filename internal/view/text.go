@@ -21,6 +21,7 @@ func Text(s Summary, look Look, wide bool, now time.Time) string {
 	sheet.line()
 	sheet.handOvers(s, now)
 	sheet.wait(s, now)
+	sheet.next(s)
 	sheet.gates(s.Gates)
 	sheet.apps(s.Apps, wide)
 	sheet.timeline(s.Timeline)
@@ -105,7 +106,7 @@ func freezeWords(s Summary, now time.Time) []string {
 	for _, f := range s.Freezes {
 		line := fmt.Sprintf("%s (%s) is being closed to teams", f.Cluster, sideWord(f.Side))
 		if f.Since != nil {
-			line = fmt.Sprintf("%s (%s) refuses teams' changes for %s", f.Cluster, sideWord(f.Side), Duration(now.Sub(*f.Since)))
+			line = fmt.Sprintf("%s (%s) has refused teams' changes for %s", f.Cluster, sideWord(f.Side), Duration(now.Sub(*f.Since)))
 		}
 		if len(f.Exempt) > 0 {
 			line += ", except " + strings.Join(f.Exempt, ", ")
@@ -151,6 +152,18 @@ func (s *sheet) wait(sum Summary, now time.Time) {
 	}
 	s.paragraph("why", w.Cause)
 	s.paragraph("fix", w.Fix)
+}
+
+// next says what a person may want of a migration that wants nothing itself.
+func (s *sheet) next(sum Summary) {
+	switch sum.Standing {
+	case Arrived:
+		s.line()
+		s.paragraph("next", fmt.Sprintf("watch it for as long as you like; then `crossfade retire %s --by PERSON` lets go of the source, for ever", sum.Name))
+	case RolledBack:
+		s.line()
+		s.paragraph("next", fmt.Sprintf("`crossfade run %s` leads forward again", sum.Name))
+	}
 }
 
 func (s *sheet) gates(gates []Gate) {
@@ -202,7 +215,7 @@ func (s *sheet) apps(apps Apps, wide bool) {
 	}
 	s.table("  ", rows)
 	if apps.More > 0 && len(rows) > 0 {
-		s.line(s.paint(dim, fmt.Sprintf("  and %d more", apps.More)))
+		s.line(s.paint(dim, fmt.Sprintf("  and %d more: -o wide --apps -1", apps.More)))
 	}
 }
 

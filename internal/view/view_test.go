@@ -182,7 +182,7 @@ func TestLineIsOneShortLine(t *testing.T) {
 	if line := Line(m); strings.Contains(line, "\n") || ansi.StringWidth(line) > 160 || !strings.HasSuffix(line, "…") {
 		t.Errorf("got %q", line)
 	}
-	if got, want := Line(&v1.Migration{}), "not seen yet forward  capacity   0 %  entry   0 %  writer ?"; got != want {
+	if got, want := Line(&v1.Migration{}), "unseen    forward  capacity   0 %  entry   0 %  writer ?"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -328,5 +328,15 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+func TestWhoeverRetiresReadsWhatToDoAboutWhatStays(t *testing.T) {
+	m, moves, freezes := read(t, "released")
+	m.Spec.Retire = &v1.Retire{By: "ann"}
+	m.Status.Reason, m.Status.Message = v1.DecisionNeeded, "staying: 1 workload stays in the source"
+	wait := Summarize(m, moves, freezes, 2, noon).Wait
+	if wait == nil || strings.Contains(wait.Fix, "spec.decisions") || !strings.Contains(wait.Fix, "gate staying") {
+		t.Errorf("got %+v", wait)
 	}
 }
