@@ -12,8 +12,7 @@ import (
 
 // planned are the flags by which a run is bound to a plan that was saved.
 type planned struct {
-	file  string
-	route Route
+	file string
 }
 
 func (p *planned) register(cmd *cobra.Command) {
@@ -24,7 +23,7 @@ func (p *planned) register(cmd *cobra.Command) {
 const mostDifferences = 20
 
 // check refuses a run whose source is no longer as it was planned.
-func (p *planned) check(ctx context.Context, s *session, c HubClient, m *v1.Migration, args []string) error {
+func (p *planned) check(ctx context.Context, s *session, c HubClient, m *v1.Migration, args []string, route Route) error {
 	if p.file == "" {
 		return nil
 	}
@@ -37,7 +36,7 @@ func (p *planned) check(ctx context.Context, s *session, c HubClient, m *v1.Migr
 			return err
 		}
 	}
-	differences, err := s.commands.Pinned(ctx, p.file, PlanOptions{Hub: s.hub(), Route: p.route, Migration: m})
+	differences, err := s.commands.Pinned(ctx, p.file, PlanOptions{Hub: s.hub(), Route: route, Migration: m})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 func (s *session) run() *cobra.Command {
 	var wanted wanted
-	var w stepping
+	w := stepping{routesTo: "plan"}
 	var wait waiting
 	var pinned planned
 	cmd := &cobra.Command{
@@ -50,7 +50,7 @@ the migration has arrived, failed, was rolled back, or waits for approval.`,
 		if err != nil {
 			return err
 		}
-		if err := pinned.check(cmd.Context(), s, c, d.Migration, args); err != nil {
+		if err := pinned.check(cmd.Context(), s, c, d.Migration, args, w.route); err != nil {
 			return err
 		}
 		m := d.Migration

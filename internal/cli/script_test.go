@@ -337,7 +337,7 @@ func fakeCommands(ts *testscript.TestScript) Commands {
 			return fakePlan(o.Migration), answer()
 		},
 		Pinned: func(_ context.Context, file string, o PlanOptions) ([]string, error) {
-			fmt.Fprintf(ts.Stderr(), "pinned in %s: %s\n", file, o.Migration.Spec.Source)
+			fmt.Fprintf(ts.Stderr(), "pinned in %s: %s by %v\n", file, o.Migration.Spec.Source, o.Route.Translate)
 			if ts.Getenv("DIFFERS") == "" {
 				return nil, answer()
 			}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,10 @@ type stepping struct {
 	writing
 	route Route
 	all   bool
-	// only are the flags that make sense with --dry-run=step alone.
-	only []string
+	// only are the flags that make sense with --dry-run=step alone; the route also does
+	// with another flag, if this is named.
+	only     []string
+	routesTo string
 }
 
 const stepHelp = `
@@ -63,7 +66,12 @@ func (p *stepping) check(cmd *cobra.Command) error {
 		return nil
 	}
 	for _, name := range p.only {
-		if cmd.Flags().Changed(name) {
+		routes := p.routesTo != "" && slices.Contains(routeFlags, name)
+		switch {
+		case !cmd.Flags().Changed(name), routes && cmd.Flags().Changed(p.routesTo):
+		case routes:
+			return fmt.Errorf("--%s: it needs --dry-run=step or --%s", name, p.routesTo)
+		default:
 			return fmt.Errorf("--%s: it needs --dry-run=step", name)
 		}
 	}
@@ -94,10 +102,10 @@ func (p *stepping) finish(ctx context.Context, s *session, m *v1.Migration, code
 	outside, refused := step.Outside(), step.Refused()
 	switch {
 	case refused > 0:
-		s.say("migration %s: the next step would make %s, of which %d would be refused (dry run)", m.Name, counted(outside, "write"), refused)
+		s.say("migration %s: the next step would make %s, of which %d would be refused (dry run)", m.Name, view.Count(outside, "write"), refused)
 		return ended(codeNo)
 	case outside > 0:
-		s.say("migration %s: the next step would make %s (dry run)", m.Name, counted(outside, "write"))
+		s.say("migration %s: the next step would make %s (dry run)", m.Name, view.Count(outside, "write"))
 		return nil
 	}
 	s.say("migration %s: the next step would write nothing but its own record (dry run)", m.Name)
@@ -117,12 +125,4 @@ func (p *stepping) show(s *session, step view.Step) error {
 		return nil
 	}
 	return s.printData(step, p.format)
-}
-
-// counted is a number of things.
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -41,7 +41,7 @@ func ChecksReport(title string, reports []detect.Report, most int) Report {
 		}
 	}
 	r.Sections = append(r.Sections, table)
-	r.Answer = fmt.Sprintf("%s: %d comply, %d do not, %d not known", count(len(reports), "pack"), counts[detect.Compliant], counts[detect.NonCompliant], counts[detect.InsufficientData])
+	r.Answer = fmt.Sprintf("%s: %d comply, %d do not, %d not known", Count(len(reports), "pack"), counts[detect.Compliant], counts[detect.NonCompliant], counts[detect.InsufficientData])
 	return r
 }
 

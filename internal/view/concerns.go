@@ -98,7 +98,7 @@ func Concerns(all []finding.Finding) (string, Grade) {
 		text += fmt.Sprintf(", %d waived", waived)
 	}
 	if doubtful > 0 {
-		text += ", " + count(doubtful, "warning")
+		text += ", " + Count(doubtful, "warning")
 	}
 	return text, gradeOf(wrong, unknown+doubtful)
 }

@@ -135,7 +135,7 @@ func differenceAnswer(d policy.Difference) (string, Grade) {
 			grade = max(grade, t.grade)
 		}
 	}
-	of := count(d.Cells, "call") + " (accounts × actions × regions)"
+	of := Count(d.Cells, "call") + " (accounts × actions × regions)"
 	if len(parts) == 0 {
 		return "guardrails: no answer turns, of " + of, Fine
 	}
@@ -171,7 +171,7 @@ func actionsOf(actions []string, most int) string {
 	if len(services) <= short {
 		return text + strings.Join(services, ", ")
 	}
-	return text + count(len(services), "service") + " (" + strings.Join(services[:short], ", ") + ", …)"
+	return text + Count(len(services), "service") + " (" + strings.Join(services[:short], ", ") + ", …)"
 }
 
 // everyday are the services that people think of first.

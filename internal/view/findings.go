@@ -47,11 +47,11 @@ func Tally(found source.Findings) string {
 	errors := len(found.Errors())
 	switch warnings := len(found) - errors; {
 	case errors > 0 && warnings > 0:
-		return count(errors, "error") + ", " + count(warnings, "warning")
+		return Count(errors, "error") + ", " + Count(warnings, "warning")
 	case warnings > 0:
-		return count(warnings, "warning")
+		return Count(warnings, "warning")
 	default:
-		return count(errors, "error")
+		return Count(errors, "error")
 	}
 }
 
@@ -66,8 +66,8 @@ func gradeOf(errors, warnings int) Grade {
 	return Fine
 }
 
-// count says a number of things whose plural ends in s.
-func count[N int | int64](n N, what string) string {
+// Count says a number of things whose plural ends in s.
+func Count[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

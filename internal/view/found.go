@@ -130,9 +130,9 @@ func tally(n int, sev finding.Severity) string {
 	case finding.Blocks:
 		return grouped(int64(n)) + " blocking"
 	case finding.Warns:
-		return count(n, "warning")
+		return Count(n, "warning")
 	default:
-		return count(n, "note")
+		return Count(n, "note")
 	}
 }
 
@@ -172,7 +172,7 @@ func (s *sheet) estimated(e *plan.Estimate) {
 	}
 	s.line()
 	s.paragraph("estimate", fmt.Sprintf("%s, %s, at most %s above the wanted number at once (%s CPU, %s memory)",
-		count(e.Objects, "object"), count(e.Writes, "write"), count(int(e.ExtraPods), "pod"), quantity(e.ExtraCPU), quantity(e.ExtraMemory)))
+		Count(e.Objects, "object"), Count(e.Writes, "write"), Count(int(e.ExtraPods), "pod"), quantity(e.ExtraCPU), quantity(e.ExtraMemory)))
 	s.paragraph("", fmt.Sprintf("about %s of moving, and %s in which teams' changes are refused",
 		Duration(time.Duration(e.Seconds)*time.Second), Duration(time.Duration(e.FreezeSeconds)*time.Second)))
 }

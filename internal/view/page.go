@@ -27,7 +27,7 @@ const (
 var planTemplate = template.Must(template.New("plan").Funcs(template.FuncMap{
 	"took":     func(seconds int64) string { return Duration(time.Duration(seconds) * time.Second) },
 	"grouped":  func(n int) string { return grouped(int64(n)) },
-	"pods":     func(n int32) string { return count(int(n), "pod") },
+	"pods":     func(n int32) string { return Count(int(n), "pod") },
 	"quantity": quantity,
 	"occasion": occasion,
 	"lacks":    func(r plan.Room) string { return lacksText(r.Fit) },

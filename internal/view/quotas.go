@@ -16,7 +16,7 @@ import (
 func QuotasReport(title string, r quota.Report, most int) Report {
 	report := Report{Title: title + ": quotas on " + r.At.Format(time.DateOnly)}
 	report.Answer, report.Grade = Concerns(r.Findings)
-	report.Answer = count(len(r.Answers), "quota") + ": " + report.Answer
+	report.Answer = Count(len(r.Answers), "quota") + ": " + report.Answer
 	report.Sections = append(ConcernSections(r.Findings, most), quotaTable(r.Answers).Cut(most*3))
 	return report
 }

@@ -43,7 +43,7 @@ type DecisionLine struct {
 func ReviewsReport(title string, r Reviewed, most int) Report {
 	report := Report{Title: title + ": reviews and decisions on " + r.At.Format(time.DateOnly)}
 	report.Answer, report.Grade = Concerns(r.Findings)
-	report.Answer = count(len(r.Reviews), "review") + ", " + count(len(r.Decisions), "decision") + ": " + report.Answer
+	report.Answer = Count(len(r.Reviews), "review") + ", " + Count(len(r.Decisions), "decision") + ": " + report.Answer
 	report.Sections = ConcernSections(r.Findings, most)
 	for _, a := range r.Reviews {
 		report.Sections = append(report.Sections, pillars(a))

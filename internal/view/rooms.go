@@ -45,7 +45,7 @@ func (s *sheet) rooms(p Plan) {
 	}
 	s.table("  ", rows)
 	for _, c := range p.Costs {
-		s.line(s.paint(dim, fmt.Sprintf("  maxTotal %d %%: at the peak %s, %s CPU and %s more than wanted; at most %s", c.MaxTotalPercent, count(int(c.Pods), "pod"), quantity(c.CPU), quantity(c.Memory), count(int(c.Rounds), "round"))))
+		s.line(s.paint(dim, fmt.Sprintf("  maxTotal %d %%: at the peak %s, %s CPU and %s more than wanted; at most %s", c.MaxTotalPercent, Count(int(c.Pods), "pod"), quantity(c.CPU), quantity(c.Memory), Count(int(c.Rounds), "round"))))
 	}
 	for _, g := range p.Growth {
 		s.paragraph("", g)
@@ -82,7 +82,7 @@ func lacksText(f room.Fit) string {
 		if l.Zone != "" {
 			where += " in zone " + l.Zone
 		}
-		parts = append(parts, fmt.Sprintf("pool %s lacks %s", where, count(l.Nodes, "node")))
+		parts = append(parts, fmt.Sprintf("pool %s lacks %s", where, Count(l.Nodes, "node")))
 	}
 	for _, w := range f.Short {
 		if w.Never != "" {

@@ -215,7 +215,7 @@ func changeWords(w Write, all bool) string {
 	for i, f := range w.Fields {
 		switch {
 		case i == mostFields && !all:
-			parts = append(parts, "… and "+count(len(w.Fields)-i, "more field"))
+			parts = append(parts, "… and "+Count(len(w.Fields)-i, "more field"))
 			return strings.Join(parts, ", ")
 		case f.Before == "" && f.After == "":
 			parts = append(parts, f.Path)
