@@ -87,6 +87,10 @@ The exit code is 1 if a gate has not passed or a finding blocks: see crossfade h
 // checkPlaces refuses places that contradict each other.
 func (f *planFlags) checkPlaces() error {
 	switch {
+	case f.html == "-":
+		return errors.New(`--html "-": want the name of a file; the page is written besides what goes to stdout`)
+	case f.save == "-":
+		return errors.New(`--save "-": want the name of a file; what is pinned is written besides what goes to stdout`)
 	case f.from == "" && f.targetFrom != "":
 		return fmt.Errorf("--target-from %q: it needs --from", f.targetFrom)
 	case f.from != "" && f.sourceContext != "":

@@ -70,8 +70,12 @@ func PlanText(p Plan, look Look, mostApps int, wide bool) string {
 	for _, g := range gatesOf(p.Gates) {
 		if g.Verdict != v1.Passed && g.Waived == "" {
 			s.line()
-			s.paragraph(g.Name, v1.Explanations[g.Reason].Cause)
-			s.paragraph("fix", g.Fix)
+			cause, fix := v1.Explanations[g.Reason].Cause, g.Fix
+			if g.Reason == v1.DecisionNeeded && len(p.Moves) == 0 {
+				cause, fix = "There is no workload in what was read.", "Look elsewhere: another folder, context or spec.namespaces."
+			}
+			s.paragraph(g.Name, cause)
+			s.paragraph("fix", fix)
 		}
 	}
 	s.found(p.Findings, mostApps)

@@ -340,3 +340,10 @@ func TestWhoeverRetiresReadsWhatToDoAboutWhatStays(t *testing.T) {
 		t.Errorf("got %+v", wait)
 	}
 }
+
+func TestAPlanWithoutWorkloadsAsksForNoDecisions(t *testing.T) {
+	p := Plan{Source: "config/crd", Gates: []v1.Gate{{Name: "decisions", Verdict: v1.Held, Reason: v1.DecisionNeeded, Observed: "no app was found in the estate's namespaces", Limit: "at least one app"}}}
+	if text := PlanText(p, Look{}, 10, false); strings.Contains(text, "spec.decisions") || !strings.Contains(text, "Look elsewhere") {
+		t.Errorf("got\n%s", text)
+	}
+}
