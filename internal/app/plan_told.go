@@ -54,7 +54,7 @@ func (p *planning) warnings() []string {
 		all = append(all, p.versionsUnknown())
 	}
 	if spec.DNS == nil && spec.Archive == nil && spec.Journal == "" && (p.o.From != "" || p.o.SourceContext != "") {
-		return append(all, "no migration was planned, only a move from one side to the other: its names (spec.dns), its archive and its journal are looked at with one in -f FILE")
+		return append(all, "names (spec.dns), archive and journal were not looked at, because what was planned has none of them: give a migration that has, with -f FILE")
 	}
 	say(spec.DNS == nil, "spec.dns is not set: names, and the API address that teams use, stay where they are")
 	say(spec.DNS != nil && p.zones == nil, "the zone was not looked at: its keys are in the hub, and none was asked")
