@@ -30,9 +30,11 @@ const exitCodesTable = `    0  yes: it is done, it holds, nothing differs
     130  interrupted; what was begun in the clusters goes on
 `
 
-const exitCodesNote = `status tells by its exit code how a migration stands. With --wait, so do run and
-rollback: how it stands once it has come to an end or cannot go on by itself. When
-the way back has ended, "rollback --wait" answers 0: that is what was asked for.
+const exitCodesNote = `status tells by its exit code how a migration stands: 0 too while it is under way,
+waits or is on hold. With --wait, so do run and rollback: how it stands once it has
+come to an end, has failed or waits for approval. A gate that is only held, and a
+hold, are waited for, so give a --timeout. When the way back has ended, "rollback
+--wait" answers 0: that is what was asked for.
 With --dry-run=step a command answers 0 if the step would write anything, and else
 as status would then.
 `
