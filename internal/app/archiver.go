@@ -237,11 +237,17 @@ func rehearse(ctx context.Context, o cli.RehearseOptions, found func(problems []
 	}
 	lasting, end := context.WithCancel(ctx)
 	defer end()
-	in, err := fenced(lasting, config, hostname()+"/rehearsal/"+o.Name)
+	in, err := fencedSoon(lasting, config, hostname()+"/rehearsal/"+o.Name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	defer func() { // the next archive is rehearsed under another name, by a process that knows nothing of this one
+		end()
+		if err := in.Fence.Release(context.WithoutCancel(ctx)); err != nil {
+			log.FromContext(ctx).Info("the fence runs out by itself", "reason", err.Error())
+		}
+	}()
 	bucket, err := (&buckets{}).at(ctx, o.Archive)
 	if err != nil {
 		return fmt.Errorf("--archive: %w", err)

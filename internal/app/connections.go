@@ -230,6 +230,35 @@ func fenced(ctx context.Context, config *rest.Config, identity string) (*cluster
 	return c, nil
 }
 
+// fencedSoon is fenced for a process that is begun anew each time: it waits out the
+// lease of one that was killed, since nothing else remembers when that was last renewed.
+func fencedSoon(ctx context.Context, config *rest.Config, identity string) (*cluster.Cluster, error) {
+	c, err := cluster.Connect(ctx, cluster.Options{Config: config, Identity: identity})
+	if err != nil {
+		return nil, err
+	}
+	ticks := time.NewTicker(cluster.DefaultLease / 4)
+	defer ticks.Stop()
+	for range 6 { // a lease and a half
+		if err = c.Fence.Hold(ctx); !errors.Is(err, cluster.ErrFenced) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-ticks.C:
+			continue
+		}
+		break
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	go hold(ctx, c.Fence, cluster.DefaultLease/4)
+	return c, nil
+}
+
 // hold renews a fence until ctx ends. A renewal that fails is tried again; what
 // was held runs out by itself.
 func hold(ctx context.Context, fence *cluster.Fence, every time.Duration) {

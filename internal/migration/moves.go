@@ -32,7 +32,6 @@ func (e *Engine) recordMoves(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	v.m.Status.Apps = v1.AppCounts{}
 	return each(e.Workers, e.standingsOf(v, book), func(now appStanding) error {
 		return e.recordMove(ctx, v.m, known[now.app.Namespace+"/"+now.app.Name], now)
 	})
@@ -46,6 +45,7 @@ type appStanding struct {
 
 func (e *Engine) standingsOf(v *visit, book *standings) []appStanding {
 	out := make([]appStanding, 0, len(v.estate.Apps))
+	v.m.Status.Apps = v1.AppCounts{} // retire's gates count too
 	for _, app := range v.estate.Apps {
 		s := appStanding{app, v.moveStatus(app, book)}
 		v.m.Status.Apps.Total++
