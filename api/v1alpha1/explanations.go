@@ -20,6 +20,7 @@ var Explanations = map[Reason]Explanation{
 	ClusterUnreachable: {"A cluster did not answer, so nothing is assumed about it.", "Check the kubeconfig Secret, the network and the API server of the cluster in the message."},
 	SameCluster:        {"The kubeconfigs of source and target lead to one and the same cluster.", "Correct the Cluster whose kubeconfig is wrong."},
 	ClusterReplaced:    {"A kubeconfig leads to another cluster than it did at first contact.", "Correct the kubeconfig, or make a new Cluster object if the cluster really is another one."},
+	Overlaps:           {"Another migration has the same namespaces in one of these clusters under way, and every object has one writer.", "Let the one in the message end (`crossfade retire`, or `crossfade rollback --to Nothing`), or give the two different spec.namespaces."},
 	VersionUnsupported: {"The freeze needs ValidatingAdmissionPolicy, which is stable from Kubernetes 1.30.", "Upgrade the cluster."},
 	PermissionMissing:  {"The engine's account may not do something that the stage needs.", "Grant the verb and resource in the message; config/rbac has the complete role."},
 	DecisionNeeded:     {"Some workloads are not plain serving Deployments, and how they move is not guessed.", "Add a decision for each to spec.decisions: Move, or Stay to leave it in the source, bridged."},

@@ -20,6 +20,7 @@ const (
 	ClusterUnreachable Reason = "ClusterUnreachable"
 	SameCluster        Reason = "SameCluster"
 	ClusterReplaced    Reason = "ClusterReplaced"
+	Overlaps           Reason = "Overlaps"
 	VersionUnsupported Reason = "VersionUnsupported"
 	PermissionMissing  Reason = "PermissionMissing"
 	DecisionNeeded     Reason = "DecisionNeeded"

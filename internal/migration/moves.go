@@ -100,14 +100,16 @@ func (v *visit) moveStatus(app plan.App, book *standings) v1.MoveStatus {
 	if wanted > 0 {
 		status.Share = onTarget * 100 / wanted
 	}
-	status.State = moveState(len(asked) > 0, moving, quarantined, mirrored, status.Share)
+	status.State = v.moveState(len(asked) > 0, moving, quarantined, mirrored, status.Share)
 	if len(asked) > 0 {
 		status.Message = "decide how to move " + strings.Join(asked, ", ")
 	}
 	return status
 }
 
-func moveState(undecided, moving, quarantined, mirrored bool, share int32) v1.MoveState {
+// moveState tells what has become of an app. Before Shift, what it has in the target only
+// stands by: of one replica that is all of them.
+func (v *visit) moveState(undecided, moving, quarantined, mirrored bool, share int32) v1.MoveState {
 	switch {
 	case undecided:
 		return v1.MoveUndecided
@@ -115,6 +117,8 @@ func moveState(undecided, moving, quarantined, mirrored bool, share int32) v1.Mo
 		return v1.MoveQuarantined
 	case !moving:
 		return v1.MoveStaying
+	case share > 0 && !v.m.Begun(v1.Shifting):
+		return v1.MoveWarm
 	case share >= 100:
 		return v1.MoveMoved
 	case share > 0:

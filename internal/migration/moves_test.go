@@ -3,6 +3,8 @@ package migration
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	v1 "crossfade.dev/api/v1alpha1"
 	"crossfade.dev/internal/plan"
 )
@@ -15,5 +17,17 @@ func TestAppsAreCountedOnceHoweverOftenTheyAreLookedAt(t *testing.T) {
 	}
 	if got := v.m.Status.Apps.Total; got != 2 {
 		t.Errorf("counted %d apps of 2", got)
+	}
+}
+
+func TestAnAppOfWhichOnlyWarmPodsStandByHasNotMoved(t *testing.T) {
+	m := &v1.Migration{}
+	v := &visit{m: m}
+	if got := v.moveState(false, true, false, true, 100); got != v1.MoveWarm {
+		t.Errorf("before Shift: %s, want Warm", got)
+	}
+	setFinished(m, v1.Shifting, metav1.ConditionFalse, v1.Busy, "begun")
+	if got := v.moveState(false, true, false, true, 100); got != v1.MoveMoved {
+		t.Errorf("in Shift: %s, want Moved", got)
 	}
 }

@@ -31,7 +31,12 @@ func (e *Engine) preflight(ctx context.Context, v *visit) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	gates := plan.Waive(append(plan.PreflightGates(facts), plan.PermissionGates(missing)...), v.m.Spec.Waivers, e.Clock.Now())
+	rivals, err := e.rivals(ctx, v)
+	if err != nil {
+		return Progress{}, err
+	}
+	gates := append(plan.PreflightGates(facts), plan.AloneGate(rivals))
+	gates = plan.Waive(append(gates, plan.PermissionGates(missing)...), v.m.Spec.Waivers, e.Clock.Now())
 	if p := Through(gates); p != nil {
 		return *p, nil
 	}

@@ -192,6 +192,12 @@ func (e *Engine) arrived(ctx context.Context, v *visit) (Progress, error) {
 	if v.m.Spec.Direction == v1.Forward && v.m.Retires() && !retired(v.m) {
 		return e.retire(ctx, v)
 	}
+	if !v.m.Begun(v1.Prepare) {
+		v.m.Status.Capacity = 0
+	}
+	if err := e.recordMoves(ctx, v); err != nil {
+		return Progress{}, err
+	}
 	p := Done()
 	p.After = patience
 	if v.target.lost {

@@ -48,7 +48,7 @@ func (e *Engine) close(ctx context.Context, v *visit, side v1.Side) (Progress, e
 		return Progress{}, fmt.Errorf("close %s to teams: %w", s.name, err)
 	}
 	if proof := freeze.Prove(ctx, s.api, notice, trial); !proof.Refused() {
-		return Again(v1.FreezeNotProved, "%s: %s", s.name, proof.Odd(freeze.Refused)), nil
+		return Again(v1.FreezeNotProved, "%s does not refuse teams yet: %s", s.name, proof.Odd(freeze.Refused)), nil
 	}
 	now, err := freeze.Now(ctx, s.api, trial.Namespaces[0])
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // Names of the gates, as waivers write them.
 const (
 	GateClusters   = "clusters"
+	GateAlone      = "alone"
 	GateVersions   = "versions"
 	GateDecisions  = "decisions"
 	GateZone       = "zone"
@@ -154,6 +155,15 @@ func PreflightGates(f PreflightFacts) []v1.Gate {
 		gates = append(gates, held(b.ID, v1.FindingBlocks, observed, "none: "+b.Title))
 	}
 	return gates
+}
+
+// AloneGate tells whether a migration has its namespaces for itself. Rivals are, for
+// people, those that have some of them under way.
+func AloneGate(rivals []string) v1.Gate {
+	if len(rivals) > 0 {
+		return held(GateAlone, v1.Overlaps, strings.Join(rivals, "; "), "no other migration has these namespaces under way in either cluster")
+	}
+	return passed(GateAlone, "no other migration has these namespaces under way")
 }
 
 // DecisionGates tell whether how every workload moves is known.

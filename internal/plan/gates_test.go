@@ -20,6 +20,15 @@ func find(gates []v1.Gate, name string) v1.Gate {
 	return v1.Gate{}
 }
 
+func TestAloneGate(t *testing.T) {
+	if g := AloneGate(nil); g.Name != GateAlone || g.Verdict != v1.Passed {
+		t.Errorf("without rivals: %+v", g)
+	}
+	if g := AloneGate([]string{"migration a has shop in east"}); g.Verdict != v1.Held || g.Reason != v1.Overlaps || g.Observed == "" {
+		t.Errorf("with one: %+v", g)
+	}
+}
+
 func TestPreflightGates(t *testing.T) {
 	ready := PreflightFacts{
 		Source: SiteFacts{UID: "a", Version: "v1.33.1-eks-1"}, Target: SiteFacts{UID: "b", Version: "v1.36.3"},
