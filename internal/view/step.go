@@ -212,10 +212,14 @@ func changeWords(w Write, all bool) string {
 		return w.Before + w.After
 	}
 	var parts []string
-	for i, f := range w.Fields {
+	fields := slices.Clone(w.Fields)
+	if !all { // who owns a field changes with it
+		fields = slices.DeleteFunc(fields, func(f FieldChange) bool { return f.Path == "metadata.managedFields" && len(w.Fields) > 1 })
+	}
+	for i, f := range fields {
 		switch {
 		case i == mostFields && !all:
-			parts = append(parts, "… and "+Count(len(w.Fields)-i, "more field"))
+			parts = append(parts, "… and "+Count(len(fields)-i, "more field"))
 			return strings.Join(parts, ", ")
 		case f.Before == "" && f.After == "":
 			parts = append(parts, f.Path)
