@@ -274,7 +274,11 @@ func (r Report) complaint() string {
 
 // print shows the report to a person.
 func (r Report) print(out io.Writer) {
-	fmt.Fprintf(out, "\n%d requests at %.0f/s: %d failed, %d not counted: the referee was late\n", r.Requests, r.RequestsPerSecond, r.Failed, r.Invalid)
+	fmt.Fprintf(out, "\n%d requests at %.0f/s: %d failed", r.Requests, r.RequestsPerSecond, r.Failed)
+	if r.Invalid > 0 {
+		fmt.Fprintf(out, ", %d not counted: the referee was late", r.Invalid)
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "writes lost %d, doubled %d; stream segments lost %d\n", r.WritesLost, r.WritesDoubled, r.SegmentsLost)
 	fmt.Fprintf(out, "p99 %.1f ms before, %.1f ms during, %.1f ms after\n", r.P99Millis.Before, r.P99Millis.During, r.P99Millis.After)
 	fmt.Fprintf(out, "capacity between %.0f %% and %.0f %% of what was wanted\n", r.CapacityMin*100, r.CapacityMax*100)
